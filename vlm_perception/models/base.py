@@ -1,0 +1,91 @@
+"""The two protocols every model family is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception.types import BoxXyxy, Detection, MaskProposal
+
+RgbImage = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a model can do; checked before it is asked.
+
+    Attributes:
+        vocabulary: for closed-vocabulary models, every word the model knows; None means open vocabulary.
+        languages: ISO 639-1 codes.
+    """
+
+    detects: bool = False
+    masks: bool = False
+    points: bool = False
+    captions: bool = False
+    answers: bool = False
+    counts: bool = False
+    reads_text: bool = False
+    describes_regions: bool = False
+    heatmaps: bool = False
+    needs_gpu: bool = False
+    languages: tuple[str, ...] = ("en",)
+    vocabulary: frozenset[str] | None = None
+
+
+@runtime_checkable
+class GroundingModel(Protocol):
+    """Phrases + images -> boxes in original image pixels."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can be asked for."""
+
+    def detect(
+        self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
+    ) -> list[list[Detection]]:
+        """Ground every phrase in every image.
+
+        Args:
+            images_rgb: (H, W, 3) uint8 each; sizes may differ.
+            phrases: without articles, e.g. ``["red mug", "plate"]``; may be empty.
+            threshold: lowest score to return; None takes the model's default.
+
+        Returns:
+            One list an image, best score first. ``Detection.phrase`` is one of ``phrases``, verbatim.
+
+        Raises:
+            ModelError: the model failed; the message says how and what to do.
+        """
+
+    def close(self) -> None:
+        """Free the model's memory."""
+
+
+@runtime_checkable
+class Segmenter(Protocol):
+    """Boxes (or points) -> masks."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    def segment(
+        self,
+        image_rgb: RgbImage,
+        boxes_xyxy: Sequence[BoxXyxy],
+        *,
+        depth_m: NDArray[np.float32] | None = None,
+    ) -> list[MaskProposal]:
+        """One proposal a box, in the order given; a mask may be empty (all False), never missing."""
+
+    def close(self) -> None:
+        """Free the model's memory."""
