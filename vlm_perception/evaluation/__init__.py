@@ -1,0 +1,1 @@
+"""Datasets, metrics and the runs that hold every model against the same truth."""

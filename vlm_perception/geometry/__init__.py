@@ -1,0 +1,1 @@
+"""Cameras, depth, and what turns a mask with depth into an object in space."""
