@@ -20,7 +20,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
 
 from vlm_perception.draw import draw_answer
-from vlm_perception.geometry.transforms import quaternion_xyzw, rotate_covariance, transform_points
+from vlm_perception.geometry.transforms import matrix_to_quaternion, rotate_covariance, transform_points
 from vlm_perception.msg import GroundedObject, GroundingResult, StageLatency
 from vlm_perception.ros.conversions import label_to_image, mask_to_image, rgb_to_image
 from vlm_perception.types import Answer, BoolMask, BoxXyxy, FloatArray, Grounding, RgbdFrame, Status
@@ -230,7 +230,7 @@ def _grounded_object(
         )
         found.has_pose = True
         found.pose.pose = _pose(center, R @ geometry.R_camera_object)
-        found.pose.covariance = rotate_covariance(R, geometry.covariance).ravel()
+        found.pose.covariance = rotate_covariance(geometry.covariance, R).ravel()
         found.size = _vector(geometry.size_m)
         found.surface_point = _point(surface_point)
         found.surface_centroid = _point(surface_centroid)
@@ -270,7 +270,7 @@ def _cropped(mask: BoolMask, box: RegionOfInterest) -> Image:
 
 
 def _pose(position_m: FloatArray, R: FloatArray) -> Pose:
-    x, y, z, w = (float(value) for value in quaternion_xyzw(R))
+    x, y, z, w = (float(value) for value in matrix_to_quaternion(R))
     return Pose(position=_point(position_m), orientation=Quaternion(x=x, y=y, z=z, w=w))
 
 
