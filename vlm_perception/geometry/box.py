@@ -1,0 +1,74 @@
+"""Oriented boxes around points: gravity-aligned where "up" is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from vlm_perception.types import FloatArray
+
+_CLEARLY_LONGER = 1.15
+
+
+@dataclass(frozen=True, eq=False)
+class OrientedBox:
+    """Centre (3,), axes as columns (3, 3, right-handed) and lengths along them (3,)."""
+
+    center_m: FloatArray
+    R: FloatArray
+    size_m: FloatArray
+
+
+def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
+    """The box around points.
+
+    With ``up``, z is up and the other two axes are those of the smallest rectangle around the points'
+    footprint. Without it, one axis is the direction in which the points vary least (their flattest side), the other two
+    as before; z is whichever axis is nearest to the image's "up".
+
+    x runs along the longer horizontal side, or, where neither is clearly longer, along the one nearer to the
+    camera's right, and points to the camera's right, so that it does not jump between frames.
+
+    Args:
+        points_m: (N, 3), N >= 1, camera's optical frame.
+        up: (3,) any length, or None.
+    """
+    if up is not None:
+        z = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
+        x, y = _footprint_axes(points_m, z)
+    else:
+        flattest = np.linalg.eigh(np.cov(points_m.T) if len(points_m) > 1 else np.eye(3))[1][:, 0]
+        axes = np.column_stack((flattest, *_footprint_axes(points_m, flattest)))
+        upright = int(np.argmax(np.abs(axes[1])))
+        z = axes[:, upright] * (-1.0 if axes[1, upright] > 0 else 1.0)
+        x, y = (axes[:, i] for i in range(3) if i != upright)
+    x = _choose_x(points_m, x, y)
+    R = np.column_stack((x, np.cross(z, x), z))
+    along = points_m @ R
+    low, high = along.min(axis=0), along.max(axis=0)
+    return OrientedBox(R @ ((low + high) / 2), R, high - low)
+
+
+def _footprint_axes(points_m: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors, normal to ``normal`` and each other: sides of the smallest rectangle."""
+    helper = np.eye(3)[int(np.argmin(np.abs(normal)))]
+    first = np.cross(normal, helper)
+    first /= np.linalg.norm(first)
+    second = np.cross(normal, first)
+    flat = (points_m - points_m.mean(axis=0)) @ np.column_stack((first, second))
+    # Millimetres: OpenCV's hull drops points that are within 1e-6 or so of one another.
+    _, _, angle_deg = cv2.minAreaRect((flat * 1e3).astype(np.float32))
+    angle = np.deg2rad(angle_deg)
+    one = np.cos(angle) * first + np.sin(angle) * second
+    return one, np.cross(normal, one)
+
+
+def _choose_x(points_m: FloatArray, one: FloatArray, other: FloatArray) -> FloatArray:
+    lengths = [float(np.ptp(points_m @ axis)) for axis in (one, other)]
+    if max(lengths) > _CLEARLY_LONGER * min(lengths):
+        x = one if lengths[0] >= lengths[1] else other
+    else:
+        x = one if abs(one[0]) >= abs(other[0]) else other
+    return -x if x[0] < 0 else x

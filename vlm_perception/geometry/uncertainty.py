@@ -1,0 +1,55 @@
+"""How well a pose is known, from the spread of the points it was taken from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from vlm_perception.types import FloatArray
+
+# Neighbouring depth pixels err together: structured light and stereo match windows of about 5x5 pixels.
+_PIXELS_PER_SAMPLE = 25.0
+# Depth error that does not average out: a fraction of the square of the distance (Khoshelham & Elberink,
+# "Accuracy and resolution of Kinect depth data", Sensors 2012, give 1.4e-3 / m), 1 mm at the least.
+_BIAS_PER_M2 = 1.4e-3
+_BIAS_FLOOR_M = 1e-3
+# An angle that the points say nothing of: uniform over a quarter turn, at which a box repeats itself.
+_UNKNOWN_ANGLE_VARIANCE = (np.pi / 2) ** 2 / 12
+_LEAST_ANGLE_VARIANCE = np.deg2rad(1.0) ** 2
+
+
+def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_known: bool) -> FloatArray:
+    """Covariance of an oriented box's pose.
+
+    Position: the points' covariance over the number of independent samples among them, plus the depth
+    camera's own bias along the ray. Angles: the sampling variance of a principal direction,
+    ``a b / ((a - b)^2 n)`` for variances ``a``, ``b`` in its plane (Anderson, "Asymptotic theory for
+    principal component analysis", 1963), no more than that of a uniform angle: a round thing has no yaw.
+
+    Args:
+        points_m: (N, 3), N >= 2.
+        R_camera_object: the box's axes as columns.
+        up_known: whether its z is gravity's, so that roll and pitch are known to about a degree.
+
+    Returns:
+        (6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
+    """
+    samples = max(len(points_m) / _PIXELS_PER_SAMPLE, 1.0)
+    spread = np.cov(points_m.T)
+    middle = points_m.mean(axis=0)
+    distance = float(np.linalg.norm(middle))
+    ray = middle / distance
+    bias = max(_BIAS_FLOOR_M, _BIAS_PER_M2 * distance**2)
+    covariance = np.zeros((6, 6))
+    covariance[:3, :3] = spread / samples + bias**2 * np.outer(ray, ray) + _BIAS_FLOOR_M**2 * np.eye(3)
+
+    variances = np.diag(R_camera_object.T @ spread @ R_camera_object)
+    angles = np.empty(3)
+    for axis in range(3):
+        if up_known and axis < 2:
+            angles[axis] = _LEAST_ANGLE_VARIANCE
+            continue
+        a, b = (variances[other] for other in range(3) if other != axis)
+        apart = max((a - b) ** 2, 1e-18)
+        angles[axis] = np.clip(a * b / (apart * samples), _LEAST_ANGLE_VARIANCE, _UNKNOWN_ANGLE_VARIANCE)
+    covariance[3:, 3:] = R_camera_object @ np.diag(angles) @ R_camera_object.T
+    return (covariance + covariance.T) / 2
