@@ -67,7 +67,7 @@ class Buffer:
             reason = "parent and child are the same frame"
         elif not np.isfinite(np.concatenate([translation, rotation])).all():
             reason = "it holds NaN or infinity"
-        elif abs(float(rotation @ rotation) - 1.0) > 1e-5:
+        elif abs(float(rotation @ rotation) - 1.0) > 10e-3:
             reason = "its quaternion is not normalized"
         if reason:
             get_logger("tf2").error(
