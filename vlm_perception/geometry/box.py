@@ -10,6 +10,7 @@ import numpy as np
 from vlm_perception.types import FloatArray
 
 _CLEARLY_LONGER = 1.15
+_FOOTPRINT_POINTS = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +26,8 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
     """The box around points.
 
     With ``up``, z is up and the other two axes are those of the smallest rectangle around the points'
-    footprint. Without it, one axis is the direction in which the points vary least (their flattest side), the other two
-    as before; z is whichever axis is nearest to the image's "up".
+    footprint. Without it, one axis is the direction in which the points vary least (their flattest side), the
+    other two as before; z is whichever axis is nearest to the image's "up".
 
     x runs along the longer horizontal side, or, where neither is clearly longer, along the one nearer to the
     camera's right, and points to the camera's right, so that it does not jump between frames.
@@ -46,8 +47,8 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
         x, y = (axes[:, i] for i in range(3) if i != upright)
     x = _choose_x(points_m, x, y)
     R = np.column_stack((x, np.cross(z, x), z))
-    along = points_m @ R
-    low, high = along.min(axis=0), along.max(axis=0)
+    along = R.T @ points_m.T
+    low, high = along.min(axis=1), along.max(axis=1)
     return OrientedBox(R @ ((low + high) / 2), R, high - low)
 
 
@@ -57,7 +58,8 @@ def _footprint_axes(points_m: FloatArray, normal: FloatArray) -> tuple[FloatArra
     first = np.cross(normal, helper)
     first /= np.linalg.norm(first)
     second = np.cross(normal, first)
-    flat = (points_m - points_m.mean(axis=0)) @ np.column_stack((first, second))
+    every = max(1, len(points_m) // _FOOTPRINT_POINTS)
+    flat = (points_m[::every] - points_m[0]) @ np.column_stack((first, second))
     # Millimetres: OpenCV's hull drops points that are within 1e-6 or so of one another.
     _, _, angle_deg = cv2.minAreaRect((flat * 1e3).astype(np.float32))
     angle = np.deg2rad(angle_deg)

@@ -62,8 +62,12 @@ def deproject(
     pixels = np.asarray(pixels_uv).reshape(-1, 2)
     depth = np.asarray(depth_m_at_pixels, dtype=np.float64).reshape(-1)
     if not is_distorted(camera):
-        slopes = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    elif np.issubdtype(pixels.dtype, np.integer) and _inside(pixels, camera):
+        points = np.empty((len(pixels), 3))
+        points[:, 0] = (pixels[:, 0] - camera.cx) * depth / camera.fx
+        points[:, 1] = (pixels[:, 1] - camera.cy) * depth / camera.fy
+        points[:, 2] = depth
+        return points
+    if np.issubdtype(pixels.dtype, np.integer) and _inside(pixels, camera):
         # Undistorting is iterative; at pixel centres it need be done once a camera, not once an object.
         slopes = _slopes_of_every_pixel(camera)[pixels[:, 1], pixels[:, 0]]
     else:

@@ -22,9 +22,7 @@ def valid_depth(depth_m: NDArray[np.floating[Any]]) -> BoolMask:
     return np.asarray((depth_m > 0) & (depth_m < np.inf))
 
 
-def match_depth_to_color(
-    depth_m: NDArray[np.floating[Any]], color_hw: tuple[int, int]
-) -> NDArray[np.float32]:
+def match_depth_to_color(depth_m: NDArray[np.floating[Any]], color_hw: tuple[int, int]) -> NDArray[np.float32]:
     """Depth at the color image's size.
 
     Resizing takes the nearest value: between the depths of two surfaces there is nothing.

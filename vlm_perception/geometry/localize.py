@@ -84,31 +84,19 @@ def localize(
         return LocalizeResult(
             None,
             fraction,
-            f"{surface.valid_pixels} of the object's {surface.mask_pixels} pixels have depth and {visible} of "
-            f"them agree on a surface; at least {settings.min_points} and "
+            f"{surface.valid_pixels} of the object's {surface.mask_pixels} pixels have depth and "
+            f"{visible} of them agree on a surface; at least {settings.min_points} and "
             f"{settings.min_valid_fraction:.0%} are needed",
         )
-    core = surface.core
-    if np.count_nonzero(core) < settings.min_points:
-        core = surface.visible
-    visible_uv = _pixels(surface.visible, surface.origin_uv)
-    visible_m = deproject(visible_uv, depth_m[visible_uv[:, 1], visible_uv[:, 0]], camera)
-    centroid = visible_m[np.isfinite(visible_m).all(axis=1)].mean(axis=0)
-
-    uv, points = visible_uv, visible_m
-    if core is not surface.visible:
-        on_core = core[surface.visible]
-        uv, points = uv[on_core], points[on_core]
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
-        uv, points = uv[finite], points[finite]
-    if len(points) < 2:
+    core = surface.core if np.count_nonzero(surface.core) >= settings.min_points else surface.visible
+    _, visible_m = _points(surface.visible, surface.origin_uv, depth_m, camera)
+    uv, points = _points(core, surface.origin_uv, depth_m, camera, at_most=settings.max_points)
+    if len(points) < settings.min_points:
         return LocalizeResult(None, fraction, "the object lies outside of what the lens model covers")
-    middle = int(np.argmin(((uv - uv.mean(axis=0)) ** 2).sum(axis=1)))
-    surface_point = points[middle]
-    if len(points) > settings.max_points:
-        every = np.linspace(0, len(points) - 1, settings.max_points).astype(np.intp)
-        uv, points = uv[every], points[every]
+    # A product with ones: a mean along the long axis, several times faster.
+    centroid = np.ones(len(visible_m)) @ visible_m / len(visible_m)
+    offset_uv = uv - uv.mean(axis=0)
+    surface_point = points[int(np.argmin(np.einsum("ij,ij->i", offset_uv, offset_uv)))]
     box = oriented_box(points, up)
     geometry = ObjectGeometry(
         points_m=points,
@@ -124,9 +112,23 @@ def localize(
     return LocalizeResult(geometry, fraction)
 
 
-def _pixels(crop: BoolMask, origin_uv: tuple[int, int]) -> NDArray[np.int64]:
-    v, u = np.nonzero(crop)
-    return np.column_stack((u + origin_uv[0], v + origin_uv[1])).astype(np.int64)
+def _points(
+    crop: BoolMask,
+    origin_uv: tuple[int, int],
+    depth_m: NDArray[np.floating[Any]],
+    camera: CameraIntrinsics,
+    *,
+    at_most: int | None = None,
+) -> tuple[NDArray[np.int64], FloatArray]:
+    """(N, 2) pixels set in a crop and their (N, 3) points, evenly thinned out to ``at_most``."""
+    flat = np.flatnonzero(crop)
+    if at_most is not None and len(flat) > at_most:
+        flat = flat[np.linspace(0, len(flat) - 1, at_most).astype(np.intp)]
+    rows, columns = np.divmod(flat, crop.shape[1])
+    uv = np.column_stack((columns + origin_uv[0], rows + origin_uv[1])).astype(np.int64)
+    points = deproject(uv, depth_m[uv[:, 1], uv[:, 0]], camera)
+    finite = np.isfinite(points[:, 0])
+    return (uv, points) if finite.all() else (uv[finite], points[finite])
 
 
 def _check_sizes(mask: BoolMask, depth_m: NDArray[np.floating[Any]], camera: CameraIntrinsics) -> None:

@@ -125,16 +125,12 @@ def _sample(depth_m: NDArray[np.floating[Any]], camera: CameraIntrinsics, sample
     return points[np.isfinite(points).all(axis=1)]
 
 
-def _could_support(
-    normals: FloatArray, hint: FloatArray | None, limits: SupportSettings
-) -> NDArray[np.bool_]:
+def _could_support(normals: FloatArray, hint: FloatArray | None, limits: SupportSettings) -> NDArray[np.bool_]:
     """Which of (N, 3) normals, all on the camera's side, may be "up"."""
     if hint is not None:
         return np.asarray(normals @ hint > np.cos(np.deg2rad(limits.max_tilt_deg)))
     up, back = -normals[:, 1], -normals[:, 2]
-    return np.asarray(
-        (up > -0.1) & (np.maximum(up, back) > limits.min_image_up) & (np.abs(normals[:, 0]) < 0.7)
-    )
+    return np.asarray((up > -0.1) & (np.maximum(up, back) > limits.min_image_up) & (np.abs(normals[:, 0]) < 0.7))
 
 
 def _least_squares(points: FloatArray, tolerance: FloatArray) -> tuple[FloatArray, float]:

@@ -34,8 +34,9 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
         (6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
     """
     samples = max(len(points_m) / _PIXELS_PER_SAMPLE, 1.0)
-    spread = np.cov(points_m.T)
-    middle = points_m.mean(axis=0)
+    rows = np.ascontiguousarray(points_m.T)
+    spread = np.cov(rows)
+    middle = rows.mean(axis=1)
     distance = float(np.linalg.norm(middle))
     ray = middle / distance
     bias = max(_BIAS_FLOOR_M, _BIAS_PER_M2 * distance**2)
