@@ -1,0 +1,64 @@
+"""Box arithmetic in NumPy: formats, clipping, non-maximum suppression."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vlm_perception.types import FloatArray
+
+
+def as_boxes(boxes: ArrayLike) -> FloatArray:
+    """Any sequence of four numbers each, as (N, 4) float64; nothing becomes (0, 4)."""
+    array = np.asarray(boxes, dtype=np.float64)
+    return array.reshape(-1, 4)
+
+
+def cxcywh_to_xyxy(boxes_cxcywh: ArrayLike) -> FloatArray:
+    """Centre + size -> corners, (N, 4) -> (N, 4), same unit."""
+    boxes = as_boxes(boxes_cxcywh)
+    half = boxes[:, 2:] / 2.0
+    return np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1)
+
+
+def clip_boxes(boxes_xyxy: ArrayLike, width: float, height: float) -> FloatArray:
+    """Cut (N, 4) pixel boxes at the border of a ``width`` x ``height`` image."""
+    boxes = as_boxes(boxes_xyxy).copy()
+    boxes[:, 0::2] = boxes[:, 0::2].clip(0.0, width)
+    boxes[:, 1::2] = boxes[:, 1::2].clip(0.0, height)
+    return boxes
+
+
+def iou_matrix(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> FloatArray:
+    """Intersection over union of every pair: (N, 4), (M, 4) -> (N, M); 0 where both are empty."""
+    first, second = as_boxes(first_xyxy), as_boxes(second_xyxy)
+    top_left = np.maximum(first[:, None, :2], second[None, :, :2])
+    bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    overlap = (bottom_right - top_left).clip(0.0).prod(axis=2)
+    area_first = (first[:, 2:] - first[:, :2]).clip(0.0).prod(axis=1)
+    area_second = (second[:, 2:] - second[:, :2]).clip(0.0).prod(axis=1)
+    union = area_first[:, None] + area_second[None, :] - overlap
+    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)
+
+
+def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float) -> list[int]:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes_xyxy: (N, 4).
+        scores: (N,).
+        iou_threshold: a box that overlaps a better one by more than this goes; 1.0 keeps all.
+
+    Returns:
+        Indices kept, best score first; equal scores keep their order.
+    """
+    boxes = as_boxes(boxes_xyxy)
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    overlaps = iou_matrix(boxes, boxes)
+    alive = np.ones(len(boxes), dtype=bool)
+    kept: list[int] = []
+    for index in order:
+        if alive[index]:
+            kept.append(int(index))
+            alive &= overlaps[index] <= iou_threshold
+    return kept

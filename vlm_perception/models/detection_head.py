@@ -1,0 +1,265 @@
+"""The family that regresses boxes: Grounding DINO, MM Grounding DINO, OWL-ViT, OWLv2, OmDet-Turbo."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.boxes import clip_boxes, cxcywh_to_xyxy, nms
+from vlm_perception.models.heads.base import Head, HeadOutput, HeadParts
+from vlm_perception.models.heads.grounding_dino import GroundingDinoHead
+from vlm_perception.models.heads.omdet import OmDetTurboHead
+from vlm_perception.models.heads.owl import OwlHead
+from vlm_perception.models.loading import (
+    Checkpoint,
+    load_image_processor,
+    load_tokenizer,
+    load_weights,
+)
+from vlm_perception.models.options import Options
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement, free_memory, import_transformers, split_on_oom
+from vlm_perception.types import Detection, ModelError
+
+HEADS: Mapping[str, type[GroundingDinoHead] | type[OwlHead] | type[OmDetTurboHead]] = {
+    "grounding-dino": GroundingDinoHead,
+    "mm-grounding-dino": GroundingDinoHead,
+    "owlvit": OwlHead,
+    "owlv2": OwlHead,
+    "omdet-turbo": OmDetTurboHead,
+}
+
+# What the documentation of each class uses.
+_THRESHOLDS = {"grounding-dino": 0.25, "mm-grounding-dino": 0.25, "owlvit": 0.1, "owlv2": 0.1, "omdet-turbo": 0.3}
+
+OPTION_NAMES = (
+    "threshold",
+    "phrase_thresholds",
+    "threshold_file",
+    "nms_iou",
+    "templates",
+    "task",
+    "max_phrases",
+    "calibrated",
+)
+
+
+def detections_from_output(
+    output: HeadOutput,
+    phrases: Sequence[str],
+    *,
+    thresholds: Sequence[float],
+    nms_iou: float,
+    image_wh: tuple[int, int],
+    calibrated: bool = False,
+) -> list[Detection]:
+    """Threshold and suppress, phrase by phrase.
+
+    Every phrase is judged on its own, so "mug" and "red mug" may both hold for one box; boxes compete only
+    within their phrase.
+
+    Args:
+        output: the head's raw answer; its scores' columns are ``phrases``.
+        phrases: as the caller gave them.
+        thresholds: lowest score of each phrase, inclusive.
+        nms_iou: boxes of one phrase that overlap by more are one thing.
+        image_wh: boxes are cut at the image's border; what lies outside goes.
+        calibrated: copied into the detections.
+
+    Returns:
+        Best score first; at equal scores in the order of ``phrases``.
+    """
+    corners = cxcywh_to_xyxy(output.boxes_cxcywh) * np.tile(output.extent_wh, 2)
+    boxes = clip_boxes(corners, *image_wh)
+    real = np.isfinite(boxes).all(axis=1)
+    real[real] &= ((boxes[real, 2:] - boxes[real, :2]) > 0.0).all(axis=1)
+    found: list[Detection] = []
+    for column, phrase in enumerate(phrases):
+        scores = output.scores[:, column]
+        candidates = np.flatnonzero(real & (scores >= thresholds[column]) & (scores > 0.0))
+        for index in candidates[nms(boxes[candidates], scores[candidates], nms_iou)]:
+            x1, y1, x2, y2 = (float(value) for value in boxes[index])
+            score = min(float(scores[index]), 1.0)
+            found.append(Detection(phrase, phrase, score, (x1, y1, x2, y2), calibrated=calibrated))
+    return sorted(found, key=lambda detection: -detection.score)
+
+
+class DetectionHeadModel:
+    """A zero-shot detector behind :class:`~vlm_perception.models.base.GroundingModel`."""
+
+    def __init__(
+        self,
+        name: str,
+        head: Head,
+        *,
+        capabilities: Capabilities,
+        options: Options,
+        threshold: float,
+        placement: Placement,
+    ) -> None:
+        """Put a head behind the protocol; :func:`load` is the usual way in."""
+        self._name = name
+        self._head: Head | None = head
+        self._capabilities = capabilities
+        self._threshold = threshold
+        self._phrase_thresholds = {
+            clean_phrase(phrase).lower(): float(value)
+            for phrase, value in options.mapping("phrase_thresholds").items()
+        }
+        self._nms_iou = options.number("nms_iou", 0.5, low=0.0, high=1.0)
+        self._calibrated = options.flag("calibrated")
+        self.placement = placement
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Boxes only; a vocabulary when the checkpoint declares one."""
+        return self._capabilities
+
+    @property
+    def default_threshold(self) -> float:
+        """The lowest score that ``detect`` returns when it is not told otherwise."""
+        return self._threshold
+
+    def detect(
+        self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
+    ) -> list[list[Detection]]:
+        """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
+        if self._head is None:
+            raise ModelError(f"'{self._name}' is closed; build it again")
+        results: list[list[Detection]] = [[] for _ in images_rgb]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        if not asked:
+            return results
+        by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for index, image in enumerate(images_rgb):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+                raise ModelError(
+                    f"image {index} must be (H, W, 3) uint8, got {image.shape} {image.dtype}"
+                )
+            by_size[image.shape[:2]].append(index)
+        for indices in by_size.values():
+            for group in self._head.groups(asked):
+                names = [asked[i] for i in group]
+                outputs = self._forward([images_rgb[i] for i in indices], names)
+                for index, output in zip(indices, outputs, strict=True):
+                    results[index] += self._detections(output, names, images_rgb[index], threshold)
+        return [sorted(found, key=lambda detection: -detection.score) for found in results]
+
+    def _forward(self, images: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
+        head = self._head
+        assert head is not None
+        if len(images) > 1 or len(phrases) == 1:
+            return split_on_oom(lambda batch: head.forward(batch, phrases), images, what=self._name)
+        # One image: what can still be made smaller is the text.
+        (image,) = images
+
+        def parts(batch: Sequence[str]) -> list[HeadOutput]:
+            return head.forward([image], batch)
+
+        return [join_outputs(split_on_oom(parts, phrases, what=self._name))]
+
+    def _detections(
+        self, output: HeadOutput, phrases: Sequence[str], image: RgbImage, threshold: float | None
+    ) -> list[Detection]:
+        if np.isnan(output.scores).any():
+            raise ModelError(
+                f"'{self._name}' returned NaN scores in {self.placement.dtype} on {self.placement.device}; "
+                "try dtype:=float32"
+            )
+        lowest = self._threshold if threshold is None else threshold
+        limits = [self._phrase_thresholds.get(clean_phrase(p).lower(), lowest) for p in phrases]
+        return detections_from_output(
+            output,
+            phrases,
+            thresholds=limits,
+            nms_iou=self._nms_iou,
+            image_wh=(image.shape[1], image.shape[0]),
+            calibrated=self._calibrated,
+        )
+
+    def close(self) -> None:
+        """Free the model's memory; the model cannot be used afterwards."""
+        if self._head is not None:
+            self._head.close()
+            self._head = None
+            free_memory()
+
+
+def join_outputs(outputs: Sequence[HeadOutput]) -> HeadOutput:
+    """Answers to several phrase groups on one image as one: queries stacked, foreign scores 0."""
+    if len(outputs) == 1:
+        return outputs[0]
+    columns = sum(output.scores.shape[1] for output in outputs)
+    rows: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+    start = 0
+    for output in outputs:
+        block = np.zeros((len(output.scores), columns))
+        block[:, start : start + output.scores.shape[1]] = output.scores
+        start += output.scores.shape[1]
+        rows.append(block)
+    boxes = np.concatenate([output.boxes_cxcywh for output in outputs])
+    return HeadOutput(np.concatenate(rows), boxes, outputs[0].extent_wh)
+
+
+def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> DetectionHeadModel:
+    """Load a checkpoint of any class of the family.
+
+    Args:
+        checkpoint: in hub layout.
+        placement: device and precision.
+        options: see :data:`OPTION_NAMES`; ``threshold_file`` names a JSON file beside the weights with
+            ``score_threshold``, ``vocabulary``, ``phrase_thresholds``, ``calibrated``, ``task``.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded, or is of another family.
+    """
+    model_type = str(checkpoint.config().get("model_type", ""))
+    if model_type not in HEADS:
+        raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not one of {', '.join(HEADS)}")
+    beside = _beside(checkpoint, options)
+    auto = import_transformers().AutoModelForZeroShotObjectDetection
+    parts = HeadParts(
+        model=load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True),
+        image_processor=load_image_processor(checkpoint),
+        tokenizer=load_tokenizer(checkpoint),
+        placement=placement,
+        options={**beside.values, **options.values},
+    )
+    merged = Options({**beside.values, **options.values}, checkpoint.name)
+    languages = tuple(merged.values.get("languages") or ("en",))
+    return DetectionHeadModel(
+        checkpoint.name,
+        HEADS[model_type](parts),
+        capabilities=Capabilities(
+            detects=True, counts=True, languages=languages, vocabulary=_vocabulary(merged.values.get("vocabulary"))
+        ),
+        options=merged,
+        threshold=merged.number("threshold", _THRESHOLDS[model_type], low=0.0, high=1.0),
+        placement=placement,
+    )
+
+
+def _beside(checkpoint: Checkpoint, options: Options) -> Options:
+    """Options from the JSON file beside the weights."""
+    file_name = str(options.values.get("threshold_file") or "")
+    content = (checkpoint.read_json(file_name) if file_name else None) or {}
+    kept = {k: content[k] for k in ("vocabulary", "phrase_thresholds", "calibrated", "task") if k in content}
+    if "score_threshold" in content:
+        kept["threshold"] = content["score_threshold"]
+    return Options(kept, f"{checkpoint.name}/{file_name}")
+
+
+def _vocabulary(words: object) -> frozenset[str] | None:
+    """Every single word of a list of words or phrases, lower-case; None for no list."""
+    if not isinstance(words, (list, tuple)):
+        return None
+    return frozenset(word for phrase in words for word in clean_phrase(str(phrase)).lower().split())

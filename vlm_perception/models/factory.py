@@ -1,0 +1,205 @@
+"""A name, hub id or folder in, a model out. Nothing heavy is imported before a model is built."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from vlm_perception.models.base import GroundingModel, Segmenter
+from vlm_perception.models.loading import Checkpoint, missing_modules
+from vlm_perception.models.options import Options
+from vlm_perception.models.registry import ModelEntry, load_registry
+from vlm_perception.models.runtime import choose_placement
+from vlm_perception.types import ModelError
+
+
+@dataclass(frozen=True)
+class _Family:
+    module: str
+    model_types: tuple[str, ...]
+
+
+# One file a family; `load` (phrases -> boxes) and `load_segmenter` (boxes -> masks) are its ways in.
+FAMILIES: Final[Mapping[str, _Family]] = {
+    "detection-head": _Family(
+        "vlm_perception.models.detection_head",
+        ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo"),
+    ),
+}
+_NO_WEIGHTS: Final = "no-weights"
+_ENTRY_POINT: Final = {"grounder": "load", "segmenter": "load_segmenter"}
+
+
+def build_model(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    offline: bool | None = None,
+    options: Mapping[str, object] | None = None,
+) -> GroundingModel:
+    """Load what finds things by phrase.
+
+    Args:
+        spec: a name of the registry, a hub id ("IDEA-Research/grounding-dino-tiny") or a local folder in hub
+            layout; the family of the latter two is inferred from ``model_type`` in their ``config.json``.
+        device: "auto", "cpu", "cuda", "cuda:N".
+        dtype: "auto" (half precision on a GPU), "float32", "float16", "bfloat16".
+        offline: never touch the network; None leaves it to ``HF_HUB_OFFLINE``.
+        options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``.
+
+    Raises:
+        ModelError: it is unknown or cannot be loaded; the message says what to do.
+    """
+    model: GroundingModel = _build(spec, "grounder", device, dtype, offline, options)
+    return model
+
+
+def build_segmenter(
+    spec: str,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    offline: bool | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Segmenter | None:
+    """Load what turns boxes into masks; arguments as :func:`build_model`.
+
+    Returns:
+        None for "none". "depth-grabcut" needs no weights.
+    """
+    if spec.strip() in ("none", ""):
+        return None
+    segmenter: Segmenter = _build(spec, "segmenter", device, dtype, offline, options)
+    return segmenter
+
+
+def list_models() -> list[tuple[ModelEntry, str]]:
+    """Every row of the registry with its state here.
+
+    The state is "ready", "needs download", "missing PACKAGE ..." (a Python package) or "missing files"
+    (a checkpoint that should ship with this package).
+    """
+    return [(entry, availability(entry)) for entry in load_registry().values()]
+
+
+def availability(entry: ModelEntry) -> str:
+    """See :func:`list_models`. Looks at the disk only."""
+    missing = missing_modules(entry.requires)
+    if missing:
+        return "missing " + " ".join(missing)
+    folder = entry.asset_folder
+    if folder is not None:
+        return "ready" if (folder / "config.json").is_file() else "missing files"
+    if not entry.hub_id:
+        return "ready"
+    return "ready" if _cached(entry.hub_id) else "needs download"
+
+
+def _cached(hub_id: str) -> bool:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return False
+    from huggingface_hub import try_to_load_from_cache
+
+    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+    return any(isinstance(try_to_load_from_cache(hub_id, name), str) for name in weights)
+
+
+def _build(
+    spec: str,
+    role: str,
+    device: str,
+    dtype: str,
+    offline: bool | None,
+    options: Mapping[str, object] | None,
+) -> Any:
+    spec = spec.strip()
+    registry = load_registry()
+    entry = registry.get(spec)
+    if entry is None:
+        checkpoint = Checkpoint(spec, _location(spec, role, registry), offline=bool(offline))
+        family = _infer_family(checkpoint)
+        values: dict[str, Any] = dict(options or {})
+    else:
+        if role not in entry.roles:
+            raise ModelError(
+                f"'{spec}' is a {' and '.join(entry.roles)}, not a {role}; "
+                f"{role}s are: {', '.join(_names(registry, role))}"
+            )
+        missing = missing_modules(entry.requires)
+        if missing:
+            raise ModelError(f"'{spec}' needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        values = {**entry.defaults, **(options or {})}
+        if entry.family == _NO_WEIGHTS:
+            return _build_without_weights(entry, values)
+        family = entry.family
+        checkpoint = Checkpoint(spec, _entry_location(entry), offline=bool(offline))
+    module = importlib.import_module(FAMILIES[family].module)
+    load = getattr(module, _ENTRY_POINT[role], None)
+    if load is None:
+        raise ModelError(
+            f"'{spec}' is of the family {family}, which is no {role}; "
+            f"{role}s are: {', '.join(_names(registry, role))}"
+        )
+    checked = Options(values, spec)
+    checked.check_names(module.OPTION_NAMES)
+    return load(checkpoint, choose_placement(device, dtype), checked)
+
+
+def _build_without_weights(entry: ModelEntry, values: Mapping[str, Any]) -> Any:
+    from vlm_perception.models.depth_grabcut import DepthGrabCut
+
+    Options(values, entry.name).check_names(())
+    return DepthGrabCut()
+
+
+def _names(registry: Mapping[str, ModelEntry], role: str) -> list[str]:
+    return [name for name, entry in registry.items() if role in entry.roles]
+
+
+def _entry_location(entry: ModelEntry) -> str:
+    folder = entry.asset_folder
+    if folder is None:
+        return entry.hub_id
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"'{entry.name}' should ship with this package, but {folder} holds no checkpoint: reinstall the "
+            "package, or name another model"
+        )
+    return str(folder)
+
+
+def _location(spec: str, role: str, registry: Mapping[str, ModelEntry]) -> str:
+    """A folder or a hub id; anything else is a typing error."""
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return str(path)
+    if spec.startswith((".", "/", "~")) or spec.count("/") > 1:
+        raise ModelError(f"there is no model folder '{spec}' (working folder: {Path.cwd()})")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", spec):
+        return spec
+    names = _names(registry, role)
+    close = difflib.get_close_matches(spec.lower(), names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+    raise ModelError(
+        f"unknown {role} '{spec}': {hint}Known are {', '.join(names)}; a hub id (owner/name) or a local "
+        "folder will do as well"
+    )
+
+
+def _infer_family(checkpoint: Checkpoint) -> str:
+    model_type = str(checkpoint.config().get("model_type", ""))
+    for name, family in FAMILIES.items():
+        if model_type in family.model_types:
+            return name
+    known = sorted(kind for family in FAMILIES.values() for kind in family.model_types)
+    raise ModelError(
+        f"'{checkpoint.location}' is of model_type '{model_type}', which no family here runs; "
+        f"known are {', '.join(known)}"
+    )

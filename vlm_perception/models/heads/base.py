@@ -1,0 +1,68 @@
+"""What the detection heads have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception.models.base import RgbImage
+from vlm_perception.models.runtime import Placement
+
+
+@dataclass(frozen=True, eq=False)
+class HeadOutput:
+    """What a head says of one image.
+
+    Attributes:
+        scores: (Q, P) in [0, 1], query by phrase.
+        boxes_cxcywh: (Q, 4), centre and size, as fractions of ``extent_wh``.
+        extent_wh: the size in original image pixels that the fractions refer to; more than the image where
+            the network sees it padded.
+    """
+
+    scores: NDArray[np.float64]
+    boxes_cxcywh: NDArray[np.float64]
+    extent_wh: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class HeadParts:
+    """A loaded checkpoint: model, the two halves of its processor, and how it was asked to run."""
+
+    model: Any
+    image_processor: Any
+    tokenizer: Any
+    placement: Placement
+    options: Mapping[str, Any]
+
+    def pixels(self, images_rgb: Sequence[RgbImage]) -> Any:
+        """The image processor's output on the device; images must be of one size."""
+        where = {}
+        if self.placement.on_gpu and type(self.image_processor).__name__[-3:] != "Pil":
+            where["device"] = self.placement.device  # the torchvision processors work on the GPU
+        batch = self.image_processor(
+            images=list(images_rgb), return_tensors="pt", input_data_format="channels_last", **where
+        )
+        return batch.to(self.placement.device)
+
+
+class Head(Protocol):
+    """One architecture."""
+
+    def groups(self, phrases: Sequence[str]) -> list[list[int]]:
+        """Indices of phrases that go into one forward pass together."""
+
+    def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
+        """One output an image; all images are of one size and the phrases are one group."""
+
+    def close(self) -> None:
+        """Drop caches that would keep the model alive."""
+
+
+def to_numpy(tensor: Any) -> NDArray[np.float64]:
+    """A torch tensor of any precision and device as float64."""
+    return np.asarray(tensor.detach().float().cpu().numpy(), dtype=np.float64)

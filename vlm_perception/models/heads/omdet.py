@@ -1,0 +1,89 @@
+"""OmDet-Turbo.
+
+Zhao et al., "Real-time Transformer-based Open-Vocabulary Detection with Efficient Fusion Head", 2024.
+The text is a list of classes and a task sentence; the model itself caches the embeddings of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vlm_perception.models.base import RgbImage
+from vlm_perception.models.heads.base import HeadOutput, HeadParts, to_numpy
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import import_torch, inference
+
+
+class OmDetTurboHead:
+    """``OmDetTurboForObjectDetection``.
+
+    The layout of the inputs is ``OmDetTurboProcessor``'s, restated here because that class cannot be built
+    without torchvision, and the default model must run without.
+
+    Options:
+        task: the task sentence, ``{}`` for the comma-separated phrases. Default: the documented "Detect {}.".
+        max_phrases: phrases a forward pass. Default: all.
+    """
+
+    def __init__(self, parts: HeadParts) -> None:
+        """Take over a loaded checkpoint."""
+        self._parts = parts
+        self._task = str(parts.options.get("task") or "Detect {}.")
+        self._max_phrases = int(parts.options.get("max_phrases") or 0)
+        text_config = parts.model.config.text_config
+        self._max_tokens = min(77, int(getattr(text_config, "max_position_embeddings", 77)))
+
+    def groups(self, phrases: Sequence[str]) -> list[list[int]]:
+        """All at once, or ``max_phrases`` at a time."""
+        step = self._max_phrases or max(len(phrases), 1)
+        return [list(range(i, min(i + step, len(phrases)))) for i in range(0, len(phrases), step)]
+
+    def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
+        """See :class:`~vlm_perception.models.heads.base.Head`."""
+        torch = import_torch()
+        classes = [clean_phrase(phrase).lower() for phrase in phrases]
+        count = len(images_rgb)
+        tokenise = {
+            "padding": "max_length",
+            "truncation": True,
+            "max_length": self._max_tokens,
+            "return_token_type_ids": False,
+            "return_attention_mask": True,
+            "return_tensors": "pt",
+        }
+        device = self._parts.placement.device
+        tasks = self._parts.tokenizer([self._task.format(", ".join(classes))] * count, **tokenise).to(device)
+        text = self._parts.tokenizer(classes * count, **tokenise).to(device)
+        pixels = self._parts.pixels(images_rgb)
+        with inference(self._parts.placement, autocast=True):
+            output = self._parts.model(
+                pixel_values=pixels["pixel_values"],
+                classes_input_ids=text["input_ids"],
+                classes_attention_mask=text["attention_mask"],
+                tasks_input_ids=tasks["input_ids"],
+                tasks_attention_mask=tasks["attention_mask"],
+                classes_structure=torch.tensor([len(classes)] * count, device=device),
+            )
+        height, width = images_rgb[0].shape[:2]
+        scale_w, scale_h = _padding_scale(pixels)
+        scores = to_numpy(output.decoder_class_logits.float().sigmoid())
+        boxes = to_numpy(output.decoder_coord_logits)
+        return [
+            HeadOutput(scores[i], boxes[i], (width * scale_w, height * scale_h)) for i in range(count)
+        ]
+
+    def close(self) -> None:
+        """Empty the model's caches; the one of the anchors would keep every closed model alive."""
+        generate = type(self._parts.model.decoder).generate_anchors
+        if hasattr(generate, "cache_clear"):
+            generate.cache_clear()
+
+
+def _padding_scale(pixels: object) -> tuple[float, float]:
+    """Padded size over content size, in x and y: the model knows no pixel mask, its boxes span the padding."""
+    mask = pixels.get("pixel_mask") if hasattr(pixels, "get") else None
+    if mask is None:
+        return 1.0, 1.0
+    rows = int(mask[0].any(dim=1).sum())
+    columns = int(mask[0].any(dim=0).sum())
+    return mask.shape[-1] / columns, mask.shape[-2] / rows

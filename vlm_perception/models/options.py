@@ -1,0 +1,66 @@
+"""Options of a model, checked when they are read; a wrong one is refused with its name and range."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_perception.types import ModelError
+
+# Understood by every torch-backed family.
+COMMON = ("compile", "load_in_8bit", "load_in_4bit", "attn_implementation")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Named values for the model ``owner``."""
+
+    values: Mapping[str, Any]
+    owner: str
+
+    def check_names(self, known: Sequence[str]) -> None:
+        """Refuse a name that nobody reads.
+
+        Raises:
+            ModelError: names the option, and the close match.
+        """
+        names = (*known, *COMMON)
+        for name in self.values:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, n=1)
+                hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(names))}"
+                raise ModelError(f"'{self.owner}' has no option '{name}': {hint}")
+
+    def number(self, name: str, default: float, *, low: float, high: float) -> float:
+        """A number in ``[low, high]``."""
+        value = self.values.get(name)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ModelError(
+                f"'{self.owner}': option '{name}' must be a number in [{low}, {high}], got {value!r}"
+            )
+        return float(value)
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        """A whole number in ``[low, high]``."""
+        value = self.number(name, default, low=low, high=high)
+        if value != int(value):
+            raise ModelError(f"'{self.owner}': option '{name}' must be a whole number, got {value}")
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        """True or false, false by default."""
+        value = self.values.get(name, False)
+        if not isinstance(value, bool):
+            raise ModelError(f"'{self.owner}': option '{name}' must be true or false, got {value!r}")
+        return value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """A mapping, empty by default."""
+        value = self.values.get(name) or {}
+        if not isinstance(value, Mapping):
+            raise ModelError(f"'{self.owner}': option '{name}' must be a mapping, got {type(value).__name__}")
+        return value
