@@ -9,7 +9,7 @@ root = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (root / "vlm_perception/__init__.py").read_text())[1]
 
 
-def requirements(name):
+def requirements(name: str) -> list[str]:
     """Return the requirements of one file, less its comments."""
     lines = (root / "requirements" / f"{name}.txt").read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]

@@ -26,7 +26,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import yaml
 from ament_index_python.packages import (
@@ -249,16 +249,16 @@ class _Reader:
 
     def read(self, file: Path, variables: dict[str, str]) -> None:
         try:
-            root = ElementTree.parse(file).getroot()  # noqa: S314 -- a launch file runs programs anyway
+            root = ET.parse(file).getroot()  # noqa: S314 -- a launch file runs programs anyway
         except OSError as err:
             raise LaunchError(f"cannot read the launch file {file}: {err.strerror}") from err
-        except ElementTree.ParseError as err:
+        except ET.ParseError as err:
             raise LaunchError(f"{file} is not XML: {err}") from err
         if root.tag != "launch":
             raise LaunchError(f"{file}: the outermost element is <{root.tag}>, not <launch>")
         self.block(root, variables, file)
 
-    def block(self, parent: ElementTree.Element, variables: dict[str, str], file: Path) -> None:
+    def block(self, parent: ET.Element, variables: dict[str, str], file: Path) -> None:
         for element in parent:
             if element.tag not in _ACTIONS:
                 raise LaunchError(f"{file}: <{element.tag}> is not supported here")
@@ -341,9 +341,7 @@ class _Reader:
             command += ["--ros-args", *ros_args]
         respawn = _truth(self.get(element, "respawn", variables, file, "false"), '"respawn"')
         delay = float(self.get(element, "respawn_delay", variables, file, "0"))
-        self.add(
-            executable, command, element, variables, file, respawn=respawn, respawn_delay_s=delay
-        )
+        self.add(executable, command, element, variables, file, respawn=respawn, respawn_delay_s=delay)
 
     def add(self, name, command, element, variables, file, **kwargs) -> None:
         env = {
@@ -391,11 +389,11 @@ class _Reader:
             raise LaunchError(f"the parameter {name!r} is {text!r}, which is no {kind}") from err
 
 
-def _check(element: ElementTree.Element, file: Path) -> None:
+def _check(element: ET.Element, file: Path) -> None:
     """Refuse attributes and children that would be ignored."""
     allowed = _ATTRIBUTES[element.tag] | ({"value"} if element.tag == "arg" else set())
     if unknown := set(element.attrib) - allowed:
-        raise LaunchError(f"{file}: <{element.tag}> has no attribute {sorted(unknown)[0]!r}")
+        raise LaunchError(f"{file}: <{element.tag}> has no attribute {min(unknown)!r}")
     if element.tag == "group":
         return
     for child in element:
@@ -425,7 +423,7 @@ def declared_arguments(file: Path) -> list[Argument]:
     launch = Launch(file.parent)
     reader = _Reader(launch, {})
     variables: dict[str, str] = {}
-    for element in ElementTree.parse(file).getroot():  # noqa: S314
+    for element in ET.parse(file).getroot():  # noqa: S314
         if element.tag == "arg":
             # A required argument is declared too; only its value is missing.
             with contextlib.suppress(LaunchError):
@@ -486,14 +484,12 @@ class Runner:
                 self._failed = True
                 return
             _log(f"[{process.name}] started with pid {child.pid}")
-            assert child.stdout is not None
-            for line in child.stdout:
+            for line in child.stdout or ():
                 print(f"[{process.name}] {line}", end="", flush=True)
             code = child.wait()
             del self._running[process.name]
             if self._stopping.is_set() or code == 0:
-                _log(f"[{process.name}] finished cleanly" if code == 0 else
-                     f"[{process.name}] ended with code {code}")
+                _log(f"[{process.name}] finished cleanly" if code == 0 else f"[{process.name}] ended with code {code}")
             else:
                 self._failed = True
                 _log(f"[{process.name}] died with code {code}: {shlex.join(process.command)}")
@@ -507,8 +503,7 @@ class Runner:
             end = time.monotonic() + grace_s
             while any(t.is_alive() for t in self._threads):
                 if time.monotonic() > end:
-                    _log(f"still running {grace_s:.0f} s after {signum.name}: "
-                         f"{', '.join(self._running)}")
+                    _log(f"still running {grace_s:.0f} s after {signum.name}: {', '.join(self._running)}")
                     break
                 time.sleep(0.02)
             else:

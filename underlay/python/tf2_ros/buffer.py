@@ -10,6 +10,7 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
 from rclpy.time import Time
+
 from tf2_ros.exceptions import (
     ConnectivityException,
     ExtrapolationException,
@@ -70,9 +71,7 @@ class Buffer:
         elif abs(float(rotation @ rotation) - 1.0) > 10e-3:
             reason = "its quaternion is not normalized"
         if reason:
-            get_logger("tf2").error(
-                f"ignoring the transform from {parent!r} to {child!r} by {authority!r}: {reason}"
-            )
+            get_logger("tf2").error(f"ignoring the transform from {parent!r} to {child!r} by {authority!r}: {reason}")
             return
         stamp = Time.from_msg(transform.header.stamp).nanoseconds
         with self._lock:
@@ -150,11 +149,7 @@ class Buffer:
             if common is None:
                 raise _unconnected(target_frame, source_frame)
             links = up_source[: up_source.index(common)] + up_target[: up_target.index(common)]
-            moving = [
-                self._frames[f].latest
-                for f in links
-                if f in self._frames and not self._frames[f].static
-            ]
+            moving = [self._frames[f].latest for f in links if f in self._frames and not self._frames[f].static]
             return Time(nanoseconds=min(moving, default=0))
 
     def all_frames_as_string(self):
@@ -170,9 +165,7 @@ class Buffer:
         if not frame:
             raise InvalidArgumentException(f"Invalid argument {where}: frame_ids cannot be empty")
         if frame.startswith("/"):
-            raise InvalidArgumentException(
-                f"Invalid argument {where}: in tf2 frame_ids cannot start with a '/'"
-            )
+            raise InvalidArgumentException(f"Invalid argument {where}: in tf2 frame_ids cannot start with a '/'")
         if frame not in self._known:
             raise LookupException(f"{where} does not exist. ")
 
@@ -210,8 +203,7 @@ class Buffer:
                 return _compose(_inverse(up_target[name]), up_source[name])
         if failures and set(self._ancestors(source)) & set(self._ancestors(target)):
             raise ExtrapolationException(
-                f"{failures[0]}, when looking up transform from frame [{source}] "
-                f"to frame [{target}]"
+                f"{failures[0]}, when looking up transform from frame [{source}] to frame [{target}]"
             )
         raise _unconnected(target, source)
 

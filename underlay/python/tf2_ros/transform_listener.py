@@ -34,9 +34,7 @@ class TransformListener:
         self.node = node
         # Reentrant: another callback may wait for a transform while these run.
         self.group = ReentrantCallbackGroup()
-        self.tf_sub = node.create_subscription(
-            TFMessage, tf_topic, self.callback, qos, callback_group=self.group
-        )
+        self.tf_sub = node.create_subscription(TFMessage, tf_topic, self.callback, qos, callback_group=self.group)
         self.tf_static_sub = node.create_subscription(
             TFMessage, static_topic, self.static_callback, static_qos, callback_group=self.group
         )
