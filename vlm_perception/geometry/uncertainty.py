@@ -53,4 +53,5 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
         apart = max((a - b) ** 2, 1e-18)
         angles[axis] = np.clip(a * b / (apart * samples), _LEAST_ANGLE_VARIANCE, _UNKNOWN_ANGLE_VARIANCE)
     covariance[3:, 3:] = R_camera_object @ np.diag(angles) @ R_camera_object.T
-    return (covariance + covariance.T) / 2
+    symmetric: FloatArray = (covariance + covariance.T) / 2
+    return symmetric
