@@ -1,0 +1,1 @@
+"""How the embedded `tabletop` model came to be: scene generator, trainer and export."""
