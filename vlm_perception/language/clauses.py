@@ -1,0 +1,374 @@
+"""Imperative clauses: verbs with their targets and destinations, chained by "and" and "then"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.noun_phrases import NounPhraseReader
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
+from vlm_perception.language.tokens import Cursor
+from vlm_perception.language.verbs import PARTICLES, find_verb
+from vlm_perception.types import CommandError, Entity, Role, RoleEntity, Task
+
+_STRONG: Final = frozenset({"on", "in"})
+_SOURCES: Final = frozenset("from off out".split())
+_GOALS: Final = frozenset("to onto into toward".split())
+_JOINTS: Final = frozenset("and then , ; . ! & before after while".split())
+_ADVERBS: Final = frozenset("carefully gently slowly quickly now please just also finally next first afterwards there again".split())
+
+
+@dataclass
+class Plan:
+    """What the clauses of one command add up to."""
+
+    targets: list[Entity] = field(default_factory=list)
+    destinations: list[RoleEntity] = field(default_factory=list)
+    steps: list[tuple[str, Role, int]] = field(default_factory=list)
+    action: str = ""
+    task: Task = Task.LOCATE
+
+    def target_index(self, entity: Entity) -> int:
+        """Index of the target, added if it is new."""
+        for i, known in enumerate(self.targets):
+            if known is entity or known == entity:
+                return i
+        self.targets.append(entity)
+        return len(self.targets) - 1
+
+    def items(self) -> tuple[RoleEntity, ...]:
+        """Targets in the order spoken, then destinations."""
+        return (*(RoleEntity(Role.TARGET, e) for e in self.targets), *self.destinations)
+
+    def numbered_steps(self) -> tuple[tuple[str, int], ...]:
+        """Steps as (action, index into items); a destination follows the targets it is for."""
+        return tuple((a, i if role is Role.TARGET else i + len(self.targets)) for a, role, i in self.steps)
+
+
+class ClauseReader(NounPhraseReader):
+    """Reads a whole imperative command into a ``Plan``."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        super().__init__(cursor)
+        self.plan = Plan()
+        self.last_targets: list[Entity] = []
+        self.last_destination: Entity | None = None
+
+    def starts_clause(self) -> bool:
+        """Whether a verb stands here, mid-sentence."""
+        cursor = self.cursor
+        start = cursor.pos
+        cursor.take_any({"then", "please", "also", "finally"})
+        cursor.take_any(_ADVERBS)
+        found = find_verb(cursor, initial=False) is not None
+        cursor.pos = start
+        return found
+
+    def read(self) -> Plan | None:
+        """Read every clause; None when the command does not start with a verb."""
+        cursor = self.cursor
+        first = True
+        while not cursor.done:
+            mark = cursor.pos
+            while cursor.take_any(_JOINTS | _ADVERBS):
+                pass
+            if cursor.done:
+                break
+            verb = find_verb(cursor, initial=first)
+            if verb is None:
+                if first:
+                    cursor.pos = mark
+                    return None
+                if not self._elided_clause():
+                    cursor.pos = mark
+                    break
+                continue
+            frame, base, cursor.pos = verb
+            self._clause(frame, base)
+            first = False
+        return self.plan
+
+    # ------------------------------------------------------------------ one clause
+
+    def _clause(self, frame: str, base: str) -> None:
+        plan = self.plan
+        if not plan.action and frame in {"move", "act"}:
+            plan.action = base
+        plan.task = {"point": Task.POINT, "describe": Task.DESCRIBE, "count": Task.COUNT}.get(frame, plan.task)
+        self.cursor.take_any(_ADVERBS - {"next"})
+        if self.cursor.word() in PARTICLES and not ANCHORED.find(self.cursor):
+            self.cursor.take_any(PARTICLES)
+        if frame in {"move", "act"} and self.cursor.word() in {"me", "us"} and is_start(self.cursor, 1):
+            self.cursor.pos += 1
+        split = self._destination_start(frame)
+        targets = self._targets(base, split)
+        self.cursor.take_any(PARTICLES)
+        if base in {"turn", "switch"} and self.cursor.word() in {"on", "off"} and not is_start(self.cursor, 1):
+            base = f"turn {self.cursor.word()}"
+            self.cursor.pos += 1
+            if self.plan.action in {"turn", "switch"}:
+                self.plan.action = base
+        for entity in targets:
+            where = self._destination_of(entity)
+            if where is not None:
+                plan.steps.append((base, Role.DESTINATION, where))
+                continue
+            plan.steps.append((base, Role.TARGET, plan.target_index(entity)))
+        self.last_targets = targets or self.last_targets
+        if split is not None or self.cursor.word() in {"in", "inside", "on", "there", "next", "under"}:
+            self._destination(base, targets or self.last_targets)
+        self._recipient()
+
+    def _destination_of(self, entity: Entity) -> int | None:
+        """The index among destinations when the clause acts on one ("... in the drawer and close it")."""
+        if any(entity is t for t in self.plan.targets):
+            return None
+        return next((i for i, d in enumerate(self.plan.destinations) if d.entity is entity), None)
+
+    def _targets(self, base: str, split: int | None) -> list[Entity]:
+        cursor = self.cursor
+        end = cursor.end
+        if split is not None:
+            cursor.end = split
+        self.to_is_goal = base not in {"find", "locate", "detect", "segment"}
+        try:
+            pronoun = self._antecedents(base)
+            targets = pronoun if pronoun is not None else self.entities()
+            if split is not None and not cursor.done:
+                cursor.take_any(PARTICLES)
+                if not cursor.done and not cursor.take(","):
+                    targets = [*targets, *self.entities()]
+        finally:
+            cursor.end = end
+        if targets:
+            return targets
+        if split is not None or cursor.word() in {"in", "on", "inside", "there"}:
+            if self.last_targets:  # "pick up the can and place in the basket"
+                return self.last_targets
+        if cursor.done or cursor.word() in _JOINTS:
+            if self.plan.targets and base not in {"find"}:
+                return self.last_targets
+            raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
+        return []
+
+    def _antecedents(self, base: str) -> list[Entity] | None:
+        """What "it" or "them" stands for as the object of a verb."""
+        cursor = self.cursor
+        word = cursor.word()
+        if word not in {"it", "them", "this", "that", "these", "those"}:
+            return None
+        if word in {"this", "that", "these", "those"} and is_content(cursor.word(1)):
+            return None
+        if not self.plan.targets and not self.mentions:
+            if word in {"it", "them"}:
+                raise CommandError(f'what is "{word}"? name the thing, for example "{base} the red mug"')
+            return None
+        cursor.pos += 1
+        cursor.take_any({"both", "all"})
+        if word in {"it", "this", "that"}:
+            if base in {"close", "open", "turn on", "turn off", "press"} and self.last_destination is not None:
+                return [self.last_destination]
+            return self.last_targets[-1:] or self.mentions[-1:]
+        if len(self.last_targets) > 1 or any(t.number != 1 for t in self.last_targets) or self.last_destination is None:
+            return self.last_targets if len(self.last_targets) > 1 or len(self.plan.targets) < 2 else list(self.plan.targets)
+        # "stack the left bowl on the right bowl and place them in the tray"
+        return [*self.last_targets, self.last_destination]
+
+    # ------------------------------------------------------------------ destinations
+
+    def _clause_end(self) -> int:
+        """Where this clause ends: before "and VERB", "then" or a full stop."""
+        cursor = self.cursor
+        start = cursor.pos
+        i = start
+        while i < cursor.end:
+            word = cursor.tokens[i].word
+            if word in {"then", ";", "."}:
+                break
+            if word in {"and", ","}:
+                cursor.pos = i + 1
+                cursor.take("and")
+                cursor.take("then")
+                verb = self.starts_clause()
+                cursor.pos = start
+                if verb:
+                    break
+            i += 1
+        return i
+
+    def _destination_start(self, frame: str) -> int | None:
+        """Choose the phrase that says where to put it among those that may describe the thing itself."""
+        cursor = self.cursor
+        if frame not in {"move", "act"}:
+            return None
+        end = self._clause_end()
+        start = cursor.pos
+        spots: list[tuple[int, int, str, bool]] = []  # start, stop, predicate, has an anchor
+        i = start
+        while i < end:
+            word = cursor.tokens[i].word
+            before = cursor.tokens[i - 1].word if i else ""
+            anchored, place = ANCHORED.find(cursor, i), UNANCHORED.find(cursor, i)
+            if word in _GOALS and before not in lx.SUPERLATIVES and before not in lx.COMPARATIVES and (anchored is None or word != "to"):
+                goal = anchored[0] if anchored else "at"
+                stop = anchored[1] if anchored else i + 1
+                if not (place and place[1] > stop):
+                    if stop < end and cursor.tokens[stop].word in {"me", "us"}:
+                        i = stop + 1
+                        continue
+                    spots.append((i, stop, goal, True))
+                    i = stop
+                    continue
+            found = max((f for f in (anchored, place) if f), key=lambda f: f[1], default=None)
+            if found is None or (i == start and anchored is None):
+                i += 1
+                continue
+            real = found is anchored
+            described = before in lx.POSTURES | lx.BE | {"that", "which", "not", "except", "but"} or before in lx.SUPERLATIVES
+            if before in lx.INTENSIFIERS and before != "right":
+                described = described or (i > 1 and cursor.tokens[i - 2].word in lx.BE)
+            if before == "right" and real and cursor.tokens[i].word not in {"of"}:
+                spots_at = i - 1
+            else:
+                spots_at = i
+            joined = before == "and"
+            if word not in _SOURCES and not described and not joined:
+                spots.append((spots_at, found[1], found[0] if real else "place", real))
+            i = found[1]
+        return self._pick_spot(frame, spots, start)
+
+    def _pick_spot(self, frame: str, spots: list[tuple[int, int, str, bool]], start: int) -> int | None:
+        cursor = self.cursor
+        goals = [s for s in spots if cursor.tokens[s[0]].word in _GOALS]
+        if frame == "act":
+            bare = [s for s in goals if s[2] == "at" or cursor.tokens[s[0]].word in {"onto", "into"}]
+            return bare[-1][0] if bare else None
+        if not spots:
+            return None
+        bare_goals = [s for s in goals if cursor.tokens[s[0]].word in {"onto", "into"} or s[2] == "at"]
+        if bare_goals:
+            return bare_goals[0][0]
+        chosen = 0
+        pronoun = cursor.tokens[start].word in {"it", "them", "this", "that"} and not is_content(cursor.word(1))
+        if pronoun or spots[0][0] == start:
+            return spots[0][0]
+        if not spots[0][3] and len(spots) > 1 and not self._surface_goal(spots[0]):
+            chosen = 1
+        for k in range(chosen + 1, len(spots)):
+            strong = spots[k][3] and spots[k][2] in _STRONG and not self._on_scene(spots[k])
+            strong = strong or (spots[k][3] and k >= 1 and spots[chosen][2] in _STRONG and cursor.tokens[spots[k][0]].word == "to")
+            if strong:
+                chosen = k
+        return spots[chosen][0]
+
+    def _surface_goal(self, spot: tuple[int, int, str, bool]) -> bool:
+        return self.cursor.tokens[spot[0]].word == "to"
+
+    def _on_scene(self, spot: tuple[int, int, str, bool]) -> bool:
+        cursor = self.cursor
+        i = spot[1]
+        while i < cursor.end and cursor.tokens[i].word in lx.ARTICLES:
+            i += 1
+        return i < cursor.end and cursor.tokens[i].word in lx.SURFACE_NOUNS | lx.SCENE_NOUNS
+
+    def _destination(self, base: str, targets: list[Entity]) -> None:
+        cursor = self.cursor
+        start = cursor.pos
+        cursor.take(",")
+        while cursor.word() in lx.INTENSIFIERS - {"right"} or (cursor.word() == "right" and ANCHORED.find(cursor, cursor.pos + 1) and not ANCHORED.find(cursor)):
+            cursor.pos += 1
+        place, anchored = UNANCHORED.find(cursor), ANCHORED.find(cursor)
+        if place and (anchored is None or place[1] > anchored[1]) and not self._of_after(place[1]):
+            cursor.pos = place[1]
+            keys = place[0].split("+")
+            if targets:
+                self._add_destination(base, targets[0], KEY_PREDICATE[keys[-1]], mention=False)
+            return
+        predicate = ""
+        if anchored:
+            predicate, cursor.pos = anchored
+            if predicate == "at_front_of" and cursor.tokens[start].word == "to":
+                predicate = "in_front_of"
+        elif cursor.take_any(_GOALS):
+            predicate = "at"
+        elif cursor.take("there"):
+            predicate = "on"
+        if not predicate:
+            cursor.pos = start
+            return
+        for entity in self._where(predicate, targets):
+            self._add_destination(base, entity, predicate)
+        if cursor.pos == start:
+            return
+
+    def _of_after(self, i: int) -> bool:
+        return i < self.cursor.end and self.cursor.tokens[i].word == "of"
+
+    def _where(self, predicate: str, targets: list[Entity]) -> list[Entity]:
+        """The entity a destination phrase names; "inside", "on top" and "on it" refer back."""
+        cursor = self.cursor
+        if cursor.word() in {"it", "them", "that", "this"} and not is_content(cursor.word(1)):
+            cursor.pos += 1
+            return [self._referent(targets)] if self._known(targets) else []
+        mentions = list(self.mentions)
+        first = self.entity(depth=1)
+        if first is None:
+            if cursor.word() in {"me", "us", "you"}:
+                cursor.pos += 1
+                return []
+            return [self._referent(targets)] if self._known(targets) else []
+        self.mentions = [*mentions, first]
+        places = [first]
+        if predicate == "between" and first.number == 1 and cursor.take("and"):
+            second = self.entity(depth=1)
+            if second is not None:
+                places = self._share_noun([first, second])
+                self.mentions.append(second)
+        return places
+
+    def _known(self, targets: list[Entity]) -> bool:
+        return self.last_destination is not None or any(all(t is not now for now in targets) for t in self.plan.targets)
+
+    def _referent(self, targets: list[Entity]) -> Entity:
+        earlier = [t for t in self.plan.targets if all(t is not now for now in targets)]
+        if self.last_destination is not None and all(self.last_destination is not now for now in targets):
+            return self.last_destination
+        return earlier[-1]
+
+    def _add_destination(self, base: str, entity: Entity, predicate: str, *, mention: bool = True) -> None:
+        plan = self.plan
+        role = RoleEntity(Role.DESTINATION, entity, predicate)
+        if role not in plan.destinations:
+            plan.destinations.append(role)
+        plan.steps.append((base, Role.DESTINATION, plan.destinations.index(role)))
+        if mention:
+            self.last_destination = entity
+
+    def _recipient(self) -> None:
+        """Pass over "to me", "for me", "over here"."""
+        cursor = self.cursor
+        for pattern in (("to", "me"), ("for", "me"), ("to", "us"), ("over", "here"), ("here",), ("back",), ("down",), ("up",), ("again",)):
+            stop = cursor.reach(pattern)
+            if stop >= 0:
+                cursor.pos = stop
+
+    def _elided_clause(self) -> bool:
+        """ "put the soup in the basket and the milk on the table": the verb is said once."""
+        cursor = self.cursor
+        if not self.plan.steps:
+            return False
+        before = cursor.pos
+        verb = self.plan.steps[-1][0]
+        if not self._starts_noun_phrase() or not self.plan.destinations:
+            return False
+        self._clause("move", verb)
+        return cursor.pos > before
+
+
+def is_start(cursor: Cursor, ahead: int) -> bool:
+    """Whether a noun phrase may start ``ahead`` words on."""
+    word = cursor.word(ahead)
+    return bool(word) and (is_content(word) or word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "it", "them"})
+

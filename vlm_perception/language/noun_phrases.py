@@ -1,0 +1,402 @@
+"""Noun phrases: determiners, numbers, adjectives, the noun run and, through ``modifiers``, what follows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.attributes import kind_of, take_attribute
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.draft import THING, Draft
+from vlm_perception.language.modifiers import read_modifiers, read_partitive_or_part
+from vlm_perception.language.morphology import singular
+from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES, UNANCHORED
+from vlm_perception.language.tokens import Cursor
+from vlm_perception.types import Entity, Ranking, Relation
+
+_FILLERS = frozenset("only same entire whole actual specific particular given single following own different".split())
+
+
+class NounPhraseReader:
+    """Reads noun phrases from one command, remembering what was mentioned for "it" and "the other one"."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.mentions: list[Entity] = []
+        self._subject_only = False
+        self.to_is_goal = False  # in "move X to Y", "to" opens the destination, not "closest to"
+
+    # ------------------------------------------------------------------ public
+
+    def entity(self, depth: int = 0) -> Entity | None:
+        """Read one noun phrase; None (cursor unmoved) where there is none."""
+        cursor = self.cursor
+        start = cursor.pos
+        draft = Draft()
+        self._determiners(draft)
+        pronoun = None if draft.determined or draft.other else self._pronoun()
+        if pronoun is not None:
+            return pronoun
+        self._premodifiers(draft)
+        self._nouns(draft)
+        owner_stop = cursor.pos
+        while draft.nouns and cursor.take("'s"):
+            owner = draft.freeze(cursor.text(start, owner_stop))
+            draft = Draft(relations=[Relation("part_of", (owner,), text="'s")])
+            self._premodifiers(draft)
+            self._nouns(draft)
+        if not (self._subject_only and depth == 0):
+            read_modifiers(self, draft, depth)
+        elif cursor.word() == "of":
+            self._subject_only = False
+            read_partitive_or_part(self, draft)
+        if not draft.described:
+            cursor.pos = start
+            return None
+        self._inherit(draft)
+        entity = draft.freeze(cursor.text(start))
+        if depth == 0:
+            self.mentions.append(entity)
+        return entity
+
+    def entity_bare(self) -> Entity | None:
+        """Read a noun phrase without the relations that follow it, as the subject of "is the bowl on the plate"."""
+        self._subject_only = True
+        try:
+            return self.entity()
+        finally:
+            self._subject_only = False
+
+    def entities(self, depth: int = 0) -> list[Entity]:
+        """Read coordinated noun phrases: "the soup and the sauce", "the left and the right mug"."""
+        cursor = self.cursor
+        found: list[Entity] = []
+        if cursor.word() in {"both", "either", "all"} and self._coordinates_ahead():
+            cursor.pos += 1
+        while True:
+            start = cursor.pos
+            entity = self.entity(depth)
+            if entity is None:
+                break
+            found.append(entity)
+            mark = cursor.pos
+            cursor.take(",")
+            joined = cursor.take("and") or cursor.take("or") or cursor.take("as", "well", "as") or cursor.take("plus")
+            cursor.take("also")
+            if not joined and not (cursor.pos > mark and self._lists_on()):
+                cursor.pos = mark
+                break
+            if self.starts_clause() or not self._starts_noun_phrase():
+                cursor.pos = mark
+                break
+            if cursor.pos == start:
+                break
+        return self._share_noun(found)
+
+    def starts_clause(self) -> bool:
+        """Whether the cursor stands at a verb; the clause grammar replaces this."""
+        return False
+
+    # ------------------------------------------------------------------ parts
+
+    def _determiners(self, d: Draft) -> None:
+        cursor = self.cursor
+        while not cursor.done:
+            word = cursor.word()
+            following = cursor.word(1)
+            if word in {"a", "an"} and following in {"pair", "couple", "set"} and cursor.word(2) == "of":
+                cursor.pos += 3
+                many = singular(self._head_ahead())[1]
+                d.number, d.counted, d.definite = (None, True, False) if many and following == "set" else (2, True, False)
+                if not many:
+                    d.number = 1
+            elif word in lx.ARTICLES:
+                cursor.pos += 1
+                d.determined = True
+                if word != "the":
+                    d.definite = False
+            elif word in {"all", "every", "each"}:
+                cursor.pos += 1
+                cursor.take("of")
+                d.number, d.counted, d.determined = None, True, True
+            elif word in {"any", "some", "another", "either"}:
+                cursor.pos += 1
+                cursor.take("of")
+                d.definite, d.determined = False, True
+                d.other = d.other or word == "another"
+            elif word == "other":
+                cursor.pos += 1
+                d.other = d.determined = True
+            elif word in lx.VAGUE_PLURAL and is_content(following):
+                cursor.pos += 1
+                d.number, d.counted, d.definite, d.determined = None, True, False, True
+            elif self._numeral(word):
+                if word == "one" and not (following == "of" or is_content(following)):
+                    break
+                if word == "one" and (kind_of(following) == "" and ANCHORED.find(cursor, cursor.pos + 1)):
+                    break
+                if word == "one" and following in (lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES):
+                    break
+                cursor.pos += 1
+                d.number, d.counted = self._number(word), True
+                if cursor.take("of"):
+                    d.definite = False
+                    d.determined = False
+                    continue
+                if word in {"one", "no"} and not d.determined:
+                    d.definite = False
+                d.determined = True
+            elif word in lx.DEMONSTRATIVES and (is_content(following) or following in {"one", "ones"}):
+                cursor.pos += 1
+                d.determined = True
+            elif (word in lx.POSSESSIVES or word in _FILLERS) and is_content(following):
+                cursor.pos += 1
+                d.determined = True
+            else:
+                break
+
+    @staticmethod
+    def _numeral(word: str) -> bool:
+        return word in lx.NUMBERS or (word.isascii() and word.isdigit() and len(word) < 4)
+
+    @staticmethod
+    def _number(word: str) -> int:
+        return lx.NUMBERS[word] if word in lx.NUMBERS else int(word)
+
+    def _head_ahead(self) -> str:
+        ahead = 0
+        while is_content(self.cursor.word(ahead + 1)):
+            ahead += 1
+        return self.cursor.word(ahead)
+
+    def _pronoun(self) -> Entity | None:
+        cursor = self.cursor
+        word = cursor.word()
+        bare = word in {"this", "that", "these", "those"} and not is_content(cursor.word(1)) and cursor.word(1) not in lx.BE
+        if (word in lx.OBJECT_PRONOUNS or bare) and self.mentions:
+            cursor.pos += 1
+            return self.mentions[-1]
+        return None
+
+    def _premodifiers(self, d: Draft) -> None:
+        cursor = self.cursor
+        previous_kind = ""
+        while not cursor.done:
+            word, following = cursor.word(), cursor.word(1)
+            if word in {"very", "really", "quite", "most", "extreme", "far"} and (
+                kind_of(following) or following in lx.SUPERLATIVES or following in lx.POSITIONS
+            ):
+                cursor.pos += 1
+                continue
+            if word in {",", "and"} and previous_kind:
+                ahead = cursor.pos + 1 + (word == "," and following == "and")
+                next_kind = kind_of(cursor.tokens[ahead].word) if ahead < cursor.end else ""
+                if next_kind and next_kind != previous_kind:
+                    cursor.pos = ahead
+                    previous_kind = ""
+                    continue
+                break
+            if word == "not" and kind_of(following):
+                cursor.pos += 1
+                attribute = take_attribute(cursor)
+                if attribute is None:
+                    cursor.pos -= 1
+                    break
+                d.attributes.append(replace(attribute, negated=True))
+                continue
+            if word in lx.ORDINALS and self._ordinal(d):
+                continue
+            if word in lx.SUPERLATIVES or (word in lx.COMPARATIVES and following != "than"):
+                self._superlative(d)
+                continue
+            if word in lx.POSITIONS and self._positional(d):
+                continue
+            attribute = take_attribute(cursor)
+            if attribute is None:
+                break
+            d.attributes.append(attribute)
+            previous_kind = attribute.kind
+
+    def _ordinal(self, d: Draft) -> bool:
+        cursor = self.cursor
+        word, following = cursor.word(), cursor.word(1)
+        cursor.pos += 1
+        rank = lx.ORDINALS[word]
+        if cursor.take("to", "last") or (following == "last" and cursor.take("last")):
+            rank = -abs(rank)
+        d.ordinal = rank
+        if cursor.word() in lx.NUMBERS and cursor.word() not in {"one", "no"}:
+            d.number, d.counted = lx.NUMBERS[cursor.word()], True
+            cursor.pos += 1
+        return True
+
+    def _superlative(self, d: Draft) -> None:
+        cursor = self.cursor
+        word = cursor.word()
+        cursor.pos += 1
+        key = lx.SUPERLATIVES.get(word) or lx.COMPARATIVES[word]
+        if word in {"furthest", "farthest", "further", "farther"} and cursor.word() in {"left", "right", "back", "front"}:
+            key = lx.POSITIONS[cursor.word()]
+            cursor.pos += 1
+        rank, d.ordinal = d.ordinal or 1, None
+        d.rankings.append(Ranking(key, rank, among=2 if word in lx.COMPARATIVES else None, text=word))
+        d.open_ranking = key in {"near", "far"}
+
+    def _positional(self, d: Draft) -> bool:
+        """ "left", "top", "middle" ... before a noun, or in place of one ("the left and the right mug")."""
+        cursor = self.cursor
+        word, following = cursor.word(), cursor.word(1)
+        if following == "of":
+            if not d.determined or not self._partitive_after(cursor.pos + 2):
+                return False
+        elif ANCHORED.find(cursor) or UNANCHORED.find(cursor):
+            return False
+        elif not is_content(following) and following not in {"one", "ones"} and not (d.determined and word in {"left", "right", "middle", "front", "back", "top", "bottom"}):
+            return False
+        cursor.pos += 1
+        cursor.take("most")
+        if cursor.word() in {"hand", "side"} and is_content(cursor.word(1)):
+            cursor.pos += 1
+        d.places.append(lx.POSITIONS[word])
+        return True
+
+    def _partitive_after(self, start: int) -> bool:
+        """Whether what stands at ``start`` is a group to choose from: "the two", "the mugs", "them"."""
+        cursor = self.cursor
+        i = start
+        while i < cursor.end and cursor.tokens[i].word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"all"}:
+            i += 1
+        if i >= cursor.end:
+            return False
+        word = cursor.tokens[i].word
+        if word in {"them", "these", "those"} or self._numeral(word):
+            return True
+        j = i
+        while j < cursor.end and is_content(cursor.tokens[j].word) and not ANCHORED.find(cursor, j):
+            j += 1
+        return j > i and singular(cursor.tokens[j - 1].word)[1]
+
+    def _nouns(self, d: Draft) -> None:
+        cursor = self.cursor
+        while not cursor.done:
+            word, following = cursor.word(), cursor.word(1)
+            if word in {"one", "ones"} and not d.nouns:
+                cursor.pos += 1
+                d.generic = True
+                if word == "ones" and not d.counted:
+                    d.number = None
+                return
+            if not is_content(word) or self._ends_nouns(d):
+                break
+            cursor.pos += 1
+            d.nouns.append(word)
+            if cursor.word() == "and" and (word, cursor.word(1)) in lx.BINOMIALS:
+                d.nouns += ["and", cursor.word(1)]
+                cursor.pos += 2
+            elif following == "number" and self._numeral(cursor.word(1)):
+                d.ordinal = self._number(cursor.word(1))
+                cursor.pos += 2
+        if d.nouns and cursor.word() == "of" and self._is_filling():
+            cursor.pos += 1
+            d.nouns.append("of")
+            while is_content(cursor.word()) and not ANCHORED.find(cursor) and cursor.word() not in lx.POSTURES:
+                d.nouns.append(cursor.word())
+                cursor.pos += 1
+                if cursor.word() == "and" and (d.nouns[-1], cursor.word(1)) in lx.BINOMIALS:
+                    d.nouns += ["and", cursor.word(1)]
+                    cursor.pos += 2
+
+    def _is_filling(self) -> bool:
+        """Whether "of" joins a container and its content ("box of cookies"), not a part and its whole."""
+        cursor = self.cursor
+        head, following = singular(cursor.word(-1))[0], cursor.word(1)
+        if head in lx.PARTS or not is_content(following) or self._numeral(following):
+            return False
+        return following not in lx.GENERIC_NOUNS and not self._is_viewer(following)
+
+    @staticmethod
+    def _is_viewer(word: str) -> bool:
+        return word in lx.VIEWER
+
+    def _ends_nouns(self, d: Draft) -> bool:
+        """Whether the word at the cursor, a noun by its form, opens what follows the noun phrase."""
+        cursor = self.cursor
+        word, following = cursor.word(), cursor.word(1)
+        if not d.nouns:
+            if word in {"facing", "containing", "touching"} or ANCHORED.find(cursor):
+                return True
+            if word in lx.POSTURES and (not is_content(following) or ANCHORED.find(cursor, cursor.pos + 1) is not None):
+                return True
+            return word in lx.VAGUE_TAILS and not is_content(following) and not d.determined
+        if word in lx.SUPERLATIVES or word in lx.COMPARATIVES or word in PARTICIPLES or word in lx.ORDINALS:
+            return True
+        if ANCHORED.find(cursor) or UNANCHORED.find(cursor):
+            return True
+        if word in lx.POSTURES | lx.STANDS | lx.INTENSIFIERS | lx.VAGUE_TAILS | lx.POSITIONS.keys():
+            return not is_content(following) or bool(ANCHORED.find(cursor, cursor.pos + 1))
+        return False
+
+    # ------------------------------------------------------------------ coordination and reference
+
+    def _coordinates_ahead(self) -> bool:
+        """Whether "both" introduces "X and Y" and not a plural ("both mugs")."""
+        cursor = self.cursor
+        i = cursor.pos + 1
+        if i < cursor.end and cursor.tokens[i].word == "of":
+            return False
+        while i < cursor.end and (is_content(cursor.tokens[i].word) or cursor.tokens[i].word in lx.ARTICLES):
+            i += 1
+        if i >= cursor.end or cursor.tokens[i].word != "and":
+            return False
+        return not singular(cursor.tokens[i - 1].word)[1]
+
+    def _lists_on(self) -> bool:
+        """After a comma without "and": another item, when an "and" closes the list further on."""
+        cursor = self.cursor
+        return self._starts_noun_phrase() and any(t.word == "and" for t in cursor.tokens[cursor.pos : cursor.end])
+
+    def _starts_noun_phrase(self) -> bool:
+        word = self.cursor.word()
+        if word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "another", "any", "some", "either"}:
+            return True
+        return is_content(word) and not ANCHORED.find(self.cursor) and not UNANCHORED.find(self.cursor)
+
+    @staticmethod
+    def _share_noun(found: list[Entity]) -> list[Entity]:
+        """Give a phrase that lacks its noun the noun of the next one: "the red and the blue mug"."""
+        for i in range(len(found) - 2, -1, -1):
+            this, following = found[i], found[i + 1]
+            elliptic = this.noun == THING and not any(w in lx.GENERIC_NOUNS for w in this.text.lower().split())
+            if elliptic and not this.relations and following.noun != THING:
+                phrase = " ".join([*this.phrase.split()[:-1], following.noun])
+                found[i] = replace(this, noun=following.noun, phrase=phrase)
+                if following.number is None and (following.rankings or following.attributes or following.relations):
+                    found[i + 1] = _singled(following)
+        return found
+
+    def _inherit(self, d: Draft) -> None:
+        """ "the other one", "the blue one": take the noun of what was mentioned before."""
+        if d.other and self.mentions:
+            last = self.mentions[-1]
+            if d.nouns:
+                noun = singular(d.nouns[-1])[0]
+                same = [m for m in self.mentions if m.noun.split()[-1:] == [noun]]
+                last = same[-1] if same else last
+            d.exclude.append(last)
+        if not d.nouns and (d.generic or d.other) and self.mentions and self.mentions[-1].noun != THING:
+            d.nouns = self.mentions[-1].noun.split()
+            d.counted = True
+
+
+def _singled(entity: Entity) -> Entity:
+    """ "the left and right mugs" speaks of one mug each."""
+    by_place = {"left_of": "left", "right_of": "right", "at_front_of": "front", "at_back_of": "back", "at_center_of": "middle",
+                "above": "high", "below": "low"}  # fmt: skip
+    rankings = [*entity.rankings]
+    relations = []
+    for relation in entity.relations:
+        if relation.anchors:
+            relations.append(relation)
+        else:
+            rankings.append(Ranking(by_place[relation.predicate], 1))
+    return replace(entity, number=1, relations=tuple(relations), rankings=tuple(rankings))

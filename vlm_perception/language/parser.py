@@ -1,0 +1,168 @@
+"""Free text to a typed ``Query``: screening, politeness, then questions, commands or a plain description."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.clauses import ClauseReader
+from vlm_perception.language.questions import read_question, read_statement
+from vlm_perception.language.screening import screen
+from vlm_perception.language.tokens import Cursor, Token, tokenize
+from vlm_perception.types import CommandError, Query, Role, RoleEntity, Task
+
+_OPENERS: Final = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "please|kindly|hey|hi|hello|ok|okay|now|alright|so|well|robot|hey robot|hi robot|dear robot|um|uh|yes|could you|can you|would you|will you|"
+        "could you please|would you please|can i have|could i have|may i have|would you mind|do you mind|i want you to|i would like you to|"
+        "i want to|i would like to|i need you to|i need to|i want|i need|i would like|i like|i am looking for|we need|we want|you should|"
+        "you must|you have to|you need to|help me|help me to|go and|go ahead and|try to|let us|your task is to|the task is to|be so kind to|"
+        "be so kind and|if you can|if possible|just|next|then|first|finally|task|command|i am after|the goal is to|make sure to|it would be great if you could|"
+        "be careful and|carefully|gently|slowly|quickly|thank you|thanks|sorry|excuse me|you can|you could|the robot should|robot should|"
+        "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able"
+    ).split("|")
+)  # fmt: skip
+_CLOSERS: Final = tuple(
+    tuple(phrase.split())
+    for phrase in (
+        "please|thanks|thank you|thank you very much|thanks lot|now|right now|for me|if you can|if possible|if you please|if you would|if you do not mind|"
+        "will you|would you|could you|can you|ok|okay|robot|asap|immediately|quickly|carefully|gently|slowly|so much|sir|mate|buddy|again|thanks so much"
+    ).split("|")
+)  # fmt: skip
+_GREETINGS: Final = frozenset("hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot".split())
+_PUNCTUATION: Final = frozenset(",.;:?!&+'s")
+_HINT: Final = 'say what to find, for example "the red mug left of the plate"'
+
+
+def parse(text: str) -> Query:
+    """Understand a command.
+
+    Args:
+        text: free English, at most 2000 characters.
+
+    Returns:
+        The query; equal commands up to politeness, articles and case give equal queries (up to ``text``).
+
+    Raises:
+        CommandError: nothing to do or to find is said, or it is not English; the message names what and a way out.
+    """
+    clean, tokens = _prepare(text)
+    question = read_question(ClauseReader(Cursor(list(tokens))), clean)
+    if question is not None and _meaningful(question):
+        return question
+    cursor = Cursor(list(tokens))
+    query = _command(cursor, clean) or _description(Cursor(list(tokens)), clean)
+    if query is None:
+        raise CommandError(f'nothing to find in "{_short(clean)}"; {_HINT}')
+    return query
+
+
+def parse_statement(text: str) -> Query:
+    """Understand a statement or a caption as claims to check.
+
+    Args:
+        text: "the bowl is on the plate", "a red mug next to two plates. A bowl stands behind them."
+
+    Returns:
+        A query whose task is VERIFY, with one claim an entity in ``statement``.
+
+    Raises:
+        CommandError: it mentions nothing, or it is not English.
+    """
+    clean, tokens = _prepare(text)
+    cursor = Cursor(list(tokens))
+    query = read_question(ClauseReader(Cursor(list(tokens))), clean)
+    if query is not None and query.task is Task.VERIFY:
+        return query
+    query = read_statement(ClauseReader(cursor), clean)
+    if query is None:
+        raise CommandError(f'no claim to check in "{_short(clean)}"; say for example "the bowl is on the plate"')
+    return query
+
+
+def _prepare(text: str) -> tuple[str, list[Token]]:
+    clean = screen(text)
+    tokens = _strip_politeness(tokenize(clean))
+    words = [t.word for t in tokens if t.word not in _PUNCTUATION]
+    if not any(any(c.isalpha() for c in word) for word in words):
+        raise CommandError(f'nothing to find in "{_short(clean)}"; {_HINT}')
+    if all(word in _GREETINGS for word in words):
+        raise CommandError(f'"{_short(clean)}" names nothing to find; {_HINT}')
+    return clean, tokens
+
+
+def _strip_politeness(tokens: list[Token]) -> list[Token]:
+    cursor = Cursor(tokens)
+    changed = True
+    while changed and not cursor.done:
+        changed = False
+        while cursor.take_any(_PUNCTUATION - {"'s"}):
+            changed = True
+        stops = [stop for p in _OPENERS if (stop := cursor.reach(p)) >= 0 and _safe_opener(cursor, p, stop)]
+        if stops:
+            cursor.pos, changed = max(stops), True
+    rest = tokens[cursor.pos :]
+    changed = True
+    while changed and rest:
+        changed = False
+        while rest and rest[-1].word in _PUNCTUATION - {"'s"}:
+            rest = rest[:-1]
+            changed = True
+        for pattern in _CLOSERS:
+            n = len(pattern)
+            if len(rest) > n and tuple(t.word for t in rest[-n:]) == pattern and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}:
+                rest, changed = rest[:-n], True
+    return [t for t in rest if t.word != "please"]
+
+
+def _safe_opener(cursor: Cursor, pattern: tuple[str, ...], stop: int) -> bool:
+    """Keep openers that belong to what follows: "first mug", "can you see a mug", "robot arm"."""
+    following = cursor.tokens[stop].word if stop < cursor.end else ""
+    if pattern in {("can", "you"), ("could", "you"), ("do", "you")} and following == "see":
+        return False
+    if pattern in {("first",), ("next",), ("just",)}:
+        return following in {",", "pick", "take", "put", "open", "find", "grab", "close", "turn", "move", "place", "go"}
+    if pattern in {("robot",), ("task",), ("command",), ("test",), ("well",), ("quick",)}:
+        return following in {",", ":", "!", "please", ""} or following in {"pick", "find", "put", "take", "bring", "can", "could", "would"}
+    return bool(following) or len(cursor.tokens) > stop
+
+
+def _meaningful(query: Query) -> bool:
+    return bool(query.items or query.statement or query.task in {Task.DESCRIBE, Task.ASK})
+
+
+def _command(cursor: Cursor, clean: str) -> Query | None:
+    reader = ClauseReader(cursor)
+    plan = reader.read()
+    if plan is None or not (plan.targets or plan.destinations):
+        return None
+    _check_rest(cursor, clean)
+    return Query(clean, plan.task, plan.action, plan.items(), (), plan.numbered_steps())
+
+
+def _description(cursor: Cursor, clean: str) -> Query | None:
+    reader = ClauseReader(cursor)
+    entities = reader.entities()
+    if not entities:
+        return None
+    _check_rest(cursor, clean)
+    return Query(clean, Task.LOCATE, "", tuple(RoleEntity(Role.TARGET, e) for e in entities))
+
+
+def _check_rest(cursor: Cursor, clean: str) -> None:
+    """Refuse a command of which a part with content was not understood, rather than act on the rest."""
+    while cursor.take_any(_PUNCTUATION | lx.VAGUE_TAILS | {"and", "then"}):
+        pass
+    rest = [t for t in cursor.tokens[cursor.pos : cursor.end] if is_content(t.word)]
+    if rest:
+        said = " ".join(t.raw for t in cursor.tokens[cursor.pos : cursor.end] if t.raw)
+        raise CommandError(f'did not understand "{_short(said)}" in "{_short(clean)}"; say it in simpler words')
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+__all__ = ["parse", "parse_statement"]
