@@ -9,8 +9,8 @@ pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
-
 from vlm_perception.msg import GroundedObject, GroundingResult
+
 from vlm_perception.ros import messages
 from vlm_perception.types import (
     Answer,

@@ -9,8 +9,8 @@ pytest.importorskip("rclpy")
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
-
 from vlm_perception.msg import GroundedObject, GroundingResult
+
 from vlm_perception.ros.markers import to_markers
 
 

@@ -143,9 +143,7 @@ def to_label_info(answer: Answer, header: Header) -> LabelInfo:
     return LabelInfo(header=header, class_map=classes)
 
 
-def to_points(
-    answer: Answer, color_rgb: NDArray[np.uint8], header: Header, T_target_camera: FloatArray
-) -> PointCloud2:
+def to_points(answer: Answer, color_rgb: NDArray[np.uint8], header: Header, T_target_camera: FloatArray) -> PointCloud2:
     """The visible surface points of every target, colored.
 
     Args:

@@ -65,9 +65,7 @@ class BagSource:
             self._types = {topic: _TYPES[kind] for topic, kind in kinds.items() if kind in _TYPES}
             self._tf = [topic for topic, kind in self._types.items() if kind is TFMessage]
             self.static_transforms = tuple(self._static(reader))
-        self.description = (
-            f"{path} (bag: {self._color}, {self._depth or 'no depth'}, {self._camera_info})"
-        )
+        self.description = f"{path} (bag: {self._color}, {self._depth or 'no depth'}, {self._camera_info})"
 
     def frames(self, frame: str = "") -> Iterator[PlayedFrame]:
         """One pass over the bag; see :meth:`vlm_perception.ros.player_sources.Source.frames`.
@@ -176,7 +174,8 @@ def _image_roles(reader: Reader) -> dict[str, list[str]]:
     """Image topics that have messages, by what the first message says it is."""
     roles: dict[str, list[str]] = {"color": [], "depth": []}
     for connection in reader.connections:
-        if _TYPES.get(connection.msgtype) not in (Image, CompressedImage) or connection.topic in sum(roles.values(), []):
+        known = roles["color"] + roles["depth"]
+        if _TYPES.get(connection.msgtype) not in (Image, CompressedImage) or connection.topic in known:
             continue
         for _, _, raw in reader.messages(connections=[connection]):
             message = _read(connection, raw)

@@ -22,9 +22,7 @@ from vlm_perception.ros.player_sources import PlayedFrame, PlayerError, open_sou
 from vlm_perception.types import VlmPerceptionError
 
 # Reliable publishers also serve best-effort subscribers; the other way round nothing would arrive.
-SENSOR_QOS = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE
-)
+SENSOR_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 RATE_RANGE_HZ = (0.01, 120.0)
 _FAILED = 1
 
@@ -78,9 +76,7 @@ class RgbdPlayer(Node):
 
     def _declare_parameters(self) -> float:
         def declare(name: str, default: object, description: str, **constraints: Any) -> None:
-            self.declare_parameter(
-                name, default, ParameterDescriptor(description=description, **constraints)
-            )
+            self.declare_parameter(name, default, ParameterDescriptor(description=description, **constraints))
 
         fixed = {"read_only": True}
         declare("source", "", "rgbd-rec/1 folder, rosbag2 folder or .mcap file; empty: the bundled one", **fixed)
@@ -190,7 +186,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (VlmPerceptionError, ParameterException) as error:
-        print(f"rgbd_player_node: {error}", file=sys.stderr)
+        sys.stderr.write(f"rgbd_player_node: {error}\n")
         return _FAILED
     finally:
         if node is not None:

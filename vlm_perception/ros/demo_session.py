@@ -1,0 +1,152 @@
+"""The demo's side of the conversation: waits for the nodes, chooses the frame, asks, collects what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+from vlm_perception.msg import GroundingResult
+from vlm_perception.ros.client import CommandClient
+from vlm_perception.ros.demo_processes import Processes
+from vlm_perception.types import VlmPerceptionError
+
+_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+_KEPT = 50  # of each stream, so that what belongs to a result can be picked out by its stamp
+_FILES_S = 5.0
+_PLAYER_S = 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class Reply:
+    """What came back for one sentence.
+
+    Attributes:
+        result: None when none came in time.
+        overlay: the debug image of the same frame, if any.
+        cloud: the target's points in the same frame, if any.
+        round_trip_ms: from the command's publication to the result's arrival.
+    """
+
+    result: GroundingResult | None
+    overlay: Image | None
+    cloud: PointCloud2 | None
+    round_trip_ms: float
+
+
+class DemoSession:
+    """Talks to a player and a perception node that run in one namespace."""
+
+    def __init__(self, processes: Processes, namespace: str) -> None:
+        """Join the ROS graph.
+
+        Args:
+            processes: watched while waiting; one that ends ends the wait.
+            namespace: of both nodes.
+        """
+        self._processes = processes
+        self._namespace = namespace
+        self._client = CommandClient(namespace=namespace)
+        self._streams: dict[str, deque[Any]] = {}
+
+    def __enter__(self) -> DemoSession:  # noqa: PYI034 -- typing.Self came with Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def wait_for_player(self, timeout_s: float = _PLAYER_S) -> None:
+        """Wait for the first images' calibration.
+
+        Raises:
+            VlmPerceptionError: it does not come; with the end of the player's log.
+        """
+        self._listen(CameraInfo, f"/{self._namespace}/color/camera_info")
+        infos = self._streams["camera_info"]
+        self._wait(lambda: bool(infos), timeout_s, "the player publishes nothing", "player")
+
+    def wait_for_node(self, timeout_s: float) -> None:
+        """Wait until the perception node is active and listens.
+
+        Raises:
+            VlmPerceptionError: it does not get there; with the end of its log.
+        """
+        states = self._client.node.create_client(GetState, f"/{self._namespace}/vlm_perception/get_state")
+        asked: list[Any] = []
+
+        def active() -> bool:
+            if not asked and states.service_is_ready():
+                asked.append(states.call_async(GetState.Request()))
+            if asked and asked[0].done():
+                response = asked.pop().result()
+                return response is not None and response.current_state.id == State.PRIMARY_STATE_ACTIVE
+            return False
+
+        self._wait(active, timeout_s, "the perception node did not become active", "perception_node")
+        self._client.connect()
+        self._listen(Image, f"/{self._namespace}/debug_image")
+        self._listen(PointCloud2, f"/{self._namespace}/points")
+
+    def show(self, frame: str) -> None:
+        """Have the player play this frame from now on, and wait until it does.
+
+        Raises:
+            VlmPerceptionError: the player refuses; with its reason.
+        """
+        service = self._client.node.create_client(SetParameters, f"/{self._namespace}/rgbd_player/set_parameters")
+        self._wait(service.service_is_ready, _PLAYER_S, "the player has no parameters", "player")
+        request = SetParameters.Request(parameters=[Parameter("frame", value=frame).to_parameter_msg()])
+        future = service.call_async(request)
+        self._wait(future.done, _PLAYER_S, "the player does not answer", "player")
+        (outcome,) = future.result().results
+        if not outcome.successful:
+            raise VlmPerceptionError(f"the player cannot show frame {frame!r}: {outcome.reason}")
+        # Two further sets: then the node, which keeps the newest one, has no older frame at hand.
+        infos = self._streams["camera_info"]
+        infos.clear()
+        self._wait(lambda: len(infos) >= 2, _PLAYER_S, "the player has stopped", "player")
+
+    def ask(self, sentence: str, timeout_s: float) -> Reply:
+        """Send a sentence; returns what comes back for it."""
+        start = time.monotonic()
+        result = self._client.ask(sentence, timeout_s)
+        round_trip_ms = (time.monotonic() - start) * 1e3
+        self._processes.check()
+        overlay = cloud = None
+        if result is not None and result.targets:
+            self._client.spin_until(
+                lambda: all(self._matching(topic, result) for topic in ("debug_image", "points")), _FILES_S
+            )
+        if result is not None:
+            overlay, cloud = (self._matching(topic, result) for topic in ("debug_image", "points"))
+        return Reply(result, overlay, cloud, round_trip_ms)
+
+    def _matching(self, topic: str, result: GroundingResult) -> Any:
+        """The newest message made from the same image as the result."""
+        same = [message for message in self._streams[topic] if message.header.stamp == result.header.stamp]
+        return same[-1] if same else None
+
+    def _listen(self, kind: type, topic: str) -> None:
+        stream: deque[Any] = deque(maxlen=_KEPT)
+        self._streams[topic.rsplit("/", 1)[1]] = stream
+        self._client.node.create_subscription(kind, topic, stream.append, _QOS)
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float, problem: str, process: str) -> None:
+        def done_or_dead() -> bool:
+            self._processes.check()
+            return done()
+
+        if not self._client.spin_until(done_or_dead, timeout_s):
+            raise VlmPerceptionError(f"{problem} within {timeout_s:g} s.\n{self._processes.log_tail(process)}")
