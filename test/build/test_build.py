@@ -143,6 +143,6 @@ def test_versions_agree():
 def test_package_xml_names_every_package_that_is_imported():
     """ROS packages that the code imports are exec_depends under their own names."""
     named = {e.text for e in ET.parse(ROOT / "package.xml").getroot()}
-    ros = re.compile(r"^\s*(?:from|import) (\w+_msgs|rclpy|tf2_ros|message_filters|cv_bridge|\w+_interfaces|ament_index_python)\b", re.M)
+    ros = re.compile(r"^\s*(?:from|import) (\w+_msgs|rclpy|tf2_ros|message_filters|cv_bridge|\w+_interfaces|ament_index_python)\b", re.MULTILINE)
     imported = {m for p in (ROOT / "vlm_perception").rglob("*.py") for m in ros.findall(p.read_text())}
     assert imported <= named
