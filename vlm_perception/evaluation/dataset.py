@@ -208,9 +208,7 @@ def load_rgbd_rec(folder: str | Path) -> RgbdRecDataset:
             raise DatasetError(f"{where}: frame_id {expression.frame_id!r} is not in frames.jsonl")
         missing = set(expression.targets) - {i.id for i in frames[expression.frame_id].instances}
         if missing:
-            raise DatasetError(
-                f"{where}: targets {sorted(missing)} are no instances of {expression.frame_id!r}"
-            )
+            raise DatasetError(f"{where}: targets {sorted(missing)} are no instances of {expression.frame_id!r}")
         expressions.append(expression)
     return RgbdRecDataset(root, str(meta.get("source", "")), tuple(frames.values()), tuple(expressions))
 
@@ -326,9 +324,7 @@ def _parse_frame(root: Path, record: Mapping[str, Any]) -> DatasetFrame:
 def _parse_instance(record: Mapping[str, Any]) -> Instance:
     x0, y0, x1, y1 = _vector(record["box"], 4, "box").tolist()
     if record["id"] < 1 or x1 <= x0 or y1 <= y0:
-        raise ValueError(
-            f"instance {record['id']!r} with box {record['box']!r}: id >= 1 and a filled box expected"
-        )
+        raise ValueError(f"instance {record['id']!r} with box {record['box']!r}: id >= 1 and a filled box expected")
     centroid, body = record.get("visible_centroid_m"), record.get("body_position_m")
     return Instance(
         id=int(record["id"]),
@@ -394,9 +390,7 @@ def _read_image(path: Path, flags: int, size_hw: tuple[int, int]) -> NDArray[Any
     if image is None:
         raise ImageError(f"{path} is not an image that OpenCV can read")
     if image.shape[:2] != size_hw:
-        raise ImageError(
-            f"{path} is {image.shape[1]}x{image.shape[0]} px, frames.jsonl says {size_hw[1]}x{size_hw[0]}"
-        )
+        raise ImageError(f"{path} is {image.shape[1]}x{image.shape[0]} px, frames.jsonl says {size_hw[1]}x{size_hw[0]}")
     return np.asarray(image)
 
 

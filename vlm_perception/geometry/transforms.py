@@ -92,6 +92,9 @@ def matrix_to_quaternion(R: FloatArray) -> FloatArray:
     return -quaternion if quaternion[3] < 0 else quaternion
 
 
+quaternion_xyzw = matrix_to_quaternion
+
+
 def rotate_covariance(covariance: FloatArray, R_a_b: FloatArray) -> FloatArray:
     """A pose covariance of frame ``b``, expressed in frame ``a``.
 
