@@ -145,9 +145,11 @@ def test_cli_prints_the_answer(respond: Callable[..., Responder], capsys: pytest
     found.size.z = 0.1
     fields = {"message": "found it", "targets": [found], "latency": [StageLatency(stage="detect", ms=41.0)]}
 
+    numbers = iter(range(100))
+
     def answer(command: str) -> list[GroundingResult]:
         status = GroundingResult.SUCCEEDED if "red" in command else GroundingResult.NOT_FOUND
-        result = result_for(command, command, status=status, **(fields if "red" in command else {}))
+        result = result_for(command, str(next(numbers)), status=status, **(fields if "red" in command else {}))
         result.header.frame_id = "world"
         return [result]
 

@@ -47,6 +47,7 @@ class CommandClient:
         """
         self._node_name = node_name.strip("/")
         self._namespace = namespace.strip("/")
+        self.result_topic = ""  # known once connected
         self._results: list[GroundingResult] = []
         self._publisher: Publisher | None = None
         self._context = Context()
@@ -89,8 +90,8 @@ class CommandClient:
         if len(found) > 1:
             where = ", ".join(result.rsplit("/", 1)[0] or "/" for _, result in found)
             raise ClientError(f"several nodes are called {self._node_name!r}, at {where}: give a namespace")
-        command_topic, result_topic = found[0]
-        self.node.create_subscription(GroundingResult, result_topic, self._results.append, _RESULT_QOS)
+        command_topic, self.result_topic = found[0]
+        self.node.create_subscription(GroundingResult, self.result_topic, self._results.append, _RESULT_QOS)
         publisher = self.node.create_publisher(String, command_topic, _COMMAND_QOS)
         if not self.spin_until(lambda: publisher.get_subscription_count() > 0, max(0.0, deadline - time.monotonic())):
             raise ClientError(f"nobody listens on {command_topic}: is the node active?")

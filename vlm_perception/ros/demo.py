@@ -23,7 +23,6 @@ from vlm_perception.ros.result_text import status_name
 from vlm_perception.summary import text_table
 from vlm_perception.types import VlmPerceptionError
 
-_NAMESPACE = "vlm_perception"
 _ANSWER_S = 60.0
 _OK, _NOT_REACHED, _ERROR = 0, 1, 2
 
@@ -97,9 +96,9 @@ def run(dataset: RgbdRecDataset, cases: Sequence[Case], options: argparse.Namesp
         progress(f"starting the player and the perception node on ROS domain {domain}")
         player = {"source": str(options.source), "frame": cases[0].frame_id, "rate_hz": "10.0"}
         node = {"target_frame": "world", "model": options.model, "device": options.device}
-        processes.start("player", "vlm_perception.ros.rgbd_player_node", player, namespace=_NAMESPACE)
-        processes.start("perception_node", "vlm_perception.ros.perception_node", node, namespace=_NAMESPACE)
-        with DemoSession(processes, _NAMESPACE) as session:
+        processes.start("player", "vlm_perception.ros.rgbd_player_node", player)
+        processes.start("perception_node", "vlm_perception.ros.perception_node", node)
+        with DemoSession(processes) as session:
             session.wait_for_player()
             progress(f"the player plays {options.source}; loading the model {options.model!r}")
             session.wait_for_node(options.timeout)

@@ -45,18 +45,16 @@ class Reply:
 
 
 class DemoSession:
-    """Talks to a player and a perception node that run in one namespace."""
+    """Talks to a player and a perception node."""
 
-    def __init__(self, processes: Processes, namespace: str) -> None:
+    def __init__(self, processes: Processes) -> None:
         """Join the ROS graph.
 
         Args:
             processes: watched while waiting; one that ends ends the wait.
-            namespace: of both nodes.
         """
         self._processes = processes
-        self._namespace = namespace
-        self._client = CommandClient(namespace=namespace)
+        self._client = CommandClient()
         self._streams: dict[str, deque[Any]] = {}
 
     def __enter__(self) -> DemoSession:  # noqa: PYI034 -- typing.Self came with Python 3.11
@@ -73,7 +71,7 @@ class DemoSession:
         Raises:
             VlmPerceptionError: it does not come; with the end of the player's log.
         """
-        self._listen(CameraInfo, f"/{self._namespace}/color/camera_info")
+        self._listen(CameraInfo, "/color/camera_info")
         infos = self._streams["camera_info"]
         self._wait(lambda: bool(infos), timeout_s, "the player publishes nothing", "player")
 
@@ -83,7 +81,7 @@ class DemoSession:
         Raises:
             VlmPerceptionError: it does not get there; with the end of its log.
         """
-        states = self._client.node.create_client(GetState, f"/{self._namespace}/vlm_perception/get_state")
+        states = self._client.node.create_client(GetState, "/vlm_perception/get_state")
         asked: list[Any] = []
 
         def active() -> bool:
@@ -96,8 +94,9 @@ class DemoSession:
 
         self._wait(active, timeout_s, "the perception node did not become active", "perception_node")
         self._client.connect()
-        self._listen(Image, f"/{self._namespace}/debug_image")
-        self._listen(PointCloud2, f"/{self._namespace}/points")
+        outputs = self._client.result_topic.rsplit("/", 1)[0]
+        self._listen(Image, f"{outputs}/debug_image")
+        self._listen(PointCloud2, f"{outputs}/points")
 
     def show(self, frame: str) -> None:
         """Have the player play this frame from now on, and wait until it does.
@@ -105,7 +104,7 @@ class DemoSession:
         Raises:
             VlmPerceptionError: the player refuses; with its reason.
         """
-        service = self._client.node.create_client(SetParameters, f"/{self._namespace}/rgbd_player/set_parameters")
+        service = self._client.node.create_client(SetParameters, "/rgbd_player/set_parameters")
         self._wait(service.service_is_ready, _PLAYER_S, "the player has no parameters", "player")
         request = SetParameters.Request(parameters=[Parameter("frame", value=frame).to_parameter_msg()])
         future = service.call_async(request)
