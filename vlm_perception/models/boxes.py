@@ -10,8 +10,8 @@ from vlm_perception.types import FloatArray
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
     """Any sequence of four numbers each, as (N, 4) float64; nothing becomes (0, 4)."""
-    array = np.asarray(boxes, dtype=np.float64)
-    return array.reshape(-1, 4)
+    array: FloatArray = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    return array
 
 
 def cxcywh_to_xyxy(boxes_cxcywh: ArrayLike) -> FloatArray:
@@ -38,7 +38,8 @@ def iou_matrix(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> FloatArray:
     area_first = (first[:, 2:] - first[:, :2]).clip(0.0).prod(axis=1)
     area_second = (second[:, 2:] - second[:, :2]).clip(0.0).prod(axis=1)
     union = area_first[:, None] + area_second[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)
+    iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)
+    return iou
 
 
 def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float) -> list[int]:

@@ -25,7 +25,7 @@ from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, free_memory, import_transformers, split_on_oom
 from vlm_perception.types import Detection, ModelError
 
-HEADS: Mapping[str, type[GroundingDinoHead] | type[OwlHead] | type[OmDetTurboHead]] = {
+HEADS: Mapping[str, type[GroundingDinoHead | OwlHead | OmDetTurboHead]] = {
     "grounding-dino": GroundingDinoHead,
     "mm-grounding-dino": GroundingDinoHead,
     "owlvit": OwlHead,
@@ -75,8 +75,8 @@ def detections_from_output(
     """
     corners = cxcywh_to_xyxy(output.boxes_cxcywh) * np.tile(output.extent_wh, 2)
     boxes = clip_boxes(corners, *image_wh)
-    real = np.isfinite(boxes).all(axis=1)
-    real[real] &= ((boxes[real, 2:] - boxes[real, :2]) > 0.0).all(axis=1)
+    # A NaN compares false, so it goes with the empty boxes.
+    real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     found: list[Detection] = []
     for column, phrase in enumerate(phrases):
         scores = output.scores[:, column]
@@ -133,7 +133,8 @@ class DetectionHeadModel:
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
-        if self._head is None:
+        head = self._head
+        if head is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
         results: list[list[Detection]] = [[] for _ in images_rgb]
         asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
@@ -147,16 +148,14 @@ class DetectionHeadModel:
                 )
             by_size[image.shape[:2]].append(index)
         for indices in by_size.values():
-            for group in self._head.groups(asked):
+            for group in head.groups(asked):
                 names = [asked[i] for i in group]
-                outputs = self._forward([images_rgb[i] for i in indices], names)
+                outputs = self._forward(head, [images_rgb[i] for i in indices], names)
                 for index, output in zip(indices, outputs, strict=True):
                     results[index] += self._detections(output, names, images_rgb[index], threshold)
         return [sorted(found, key=lambda detection: -detection.score) for found in results]
 
-    def _forward(self, images: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
-        head = self._head
-        assert head is not None
+    def _forward(self, head: Head, images: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
         if len(images) > 1 or len(phrases) == 1:
             return split_on_oom(lambda batch: head.forward(batch, phrases), images, what=self._name)
         # One image: what can still be made smaller is the text.
@@ -252,7 +251,8 @@ def _beside(checkpoint: Checkpoint, options: Options) -> Options:
     """Options from the JSON file beside the weights."""
     file_name = str(options.values.get("threshold_file") or "")
     content = (checkpoint.read_json(file_name) if file_name else None) or {}
-    kept = {k: content[k] for k in ("vocabulary", "phrase_thresholds", "calibrated", "task") if k in content}
+    names = ("vocabulary", "phrase_thresholds", "calibrated", "task")
+    kept: dict[str, Any] = {name: content[name] for name in names if name in content}
     if "score_threshold" in content:
         kept["threshold"] = content["score_threshold"]
     return Options(kept, f"{checkpoint.name}/{file_name}")

@@ -103,6 +103,7 @@ def availability(entry: ModelEntry) -> str:
 
 
 def _cached(hub_id: str) -> bool:
+    """Whether its weights are in the hub's cache on this disk."""
     if importlib.util.find_spec("huggingface_hub") is None:
         return False
     from huggingface_hub import try_to_load_from_cache
@@ -123,7 +124,7 @@ def _build(
     registry = load_registry()
     entry = registry.get(spec)
     if entry is None:
-        checkpoint = Checkpoint(spec, _location(spec, role, registry), offline=bool(offline))
+        checkpoint = _checkpoint(spec, _location(spec, role, registry), offline)
         family = _infer_family(checkpoint)
         values: dict[str, Any] = dict(options or {})
     else:
@@ -139,7 +140,7 @@ def _build(
         if entry.family == _NO_WEIGHTS:
             return _build_without_weights(entry, values)
         family = entry.family
-        checkpoint = Checkpoint(spec, _entry_location(entry), offline=bool(offline))
+        checkpoint = _checkpoint(spec, _entry_location(entry), offline)
     module = importlib.import_module(FAMILIES[family].module)
     load = getattr(module, _ENTRY_POINT[role], None)
     if load is None:
@@ -150,6 +151,13 @@ def _build(
     checked = Options(values, spec)
     checked.check_names(module.OPTION_NAMES)
     return load(checkpoint, choose_placement(device, dtype), checked)
+
+
+def _checkpoint(name: str, location: str, offline: bool | None) -> Checkpoint:
+    """What is in the cache is used without asking the hub: a robot must start without a network."""
+    if offline is None:
+        offline = "/" in location and not Path(location).is_dir() and _cached(location)
+    return Checkpoint(name, location, offline=offline)
 
 
 def _build_without_weights(entry: ModelEntry, values: Mapping[str, Any]) -> Any:
@@ -178,7 +186,7 @@ def _entry_location(entry: ModelEntry) -> str:
 def _location(spec: str, role: str, registry: Mapping[str, ModelEntry]) -> str:
     """A folder or a hub id; anything else is a typing error."""
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if spec and path.is_dir():
         return str(path)
     if spec.startswith((".", "/", "~")) or spec.count("/") > 1:
         raise ModelError(f"there is no model folder '{spec}' (working folder: {Path.cwd()})")

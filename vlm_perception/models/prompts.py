@@ -10,9 +10,9 @@ FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "and", "with", "in", "on", "
 
 
 def clean_phrase(phrase: str) -> str:
-    """One line, single spaces, no characters that a head reads as the end of a phrase.
+    r"""One line, single spaces, no characters that a head reads as the end of a phrase.
 
-    >>> clean_phrase(" Dr. Pepper\\ncan? ")
+    >>> clean_phrase(" Dr. Pepper\ncan? ")
     'Dr Pepper can'
     """
     return " ".join(re.sub(r"[.?!;\x00-\x1f]+", " ", phrase).split())
