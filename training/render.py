@@ -57,7 +57,7 @@ class Camera:
         owner = np.zeros(model.ngeom + 1, np.uint8)
         for number, item in enumerate(placed, start=1):
             owner[item.prop.geoms] = number
-        is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)  # comparing with the enum itself is per element
+        is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)  # the enum itself compares pixel by pixel
         instances = owner[np.where(is_geom, ids[..., 0], model.ngeom)]
         focal_px = world.height / 2 / np.tan(np.radians(fovy_deg) / 2)
         objects = []
