@@ -1,0 +1,206 @@
+"""How long everything takes: the stages that are not the model, and a model beside the plain library call.
+
+./dev bench [--model NAME] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
+from vlm_perception.evaluation.evaluate import up_in_camera
+from vlm_perception.evaluation.oracle import OracleModel
+from vlm_perception.evaluation.plain import plain_call
+from vlm_perception.evaluation.synthetic import TableBox, table_scene
+from vlm_perception.models.depth_grabcut import DepthGrabCut
+from vlm_perception.models.factory import build_model
+from vlm_perception.pipeline import Pipeline
+from vlm_perception.types import ModelError, VlmPerceptionError
+
+COMMAND = "pick up the red box to the left of the blue box"
+PHRASES = ("red box", "blue box", "box")
+_NOT_MODEL = ("language", "geometry", "resolve")
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds over all repeats."""
+
+    p50: float
+    p95: float
+
+    @staticmethod
+    def of(values_ms: Sequence[float]) -> Timing:
+        """Percentiles of a sample."""
+        return Timing(float(np.percentile(values_ms, 50)), float(np.percentile(values_ms, 95)))
+
+
+def five_boxes(folder: Path) -> RgbdRecDataset:
+    """A 640x480 frame with five boxes on a table, written to and read from ``folder``."""
+    colors = {
+        "red": (200, 40, 40),
+        "blue": (40, 60, 200),
+        "green": (40, 160, 60),
+        "yellow": (220, 200, 40),
+        "white": (235, 235, 235),
+    }
+    spots = [(0.05, 0.18), (0.0, -0.02), (-0.12, 0.1), (-0.1, -0.16), (0.16, -0.2)]
+    boxes = [
+        TableBox(f"{name} box", rgb, spot, (0.08, 0.06, 0.05 + 0.01 * k), yaw=0.3 * k)
+        for k, ((name, rgb), spot) in enumerate(zip(colors.items(), spots, strict=True))
+    ]
+    return write_rgbd_rec(folder, [table_scene(boxes)], [], source="synthetic")
+
+
+def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
+    """Stages around a model that costs nothing, on a frame with five objects.
+
+    Args:
+        repeats: commands asked, after three to warm up.
+        known_up: whether "up" is given, as with TF, or found in the depth image.
+
+    Returns:
+        Stage to time; ``overhead`` is all that is not detection, with masks that the model gave, and
+        ``depth-grabcut`` is what five masks cost when it gives none.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = five_boxes(Path(folder))
+        frame = dataset.frames[0]
+        images = frame.load()
+        pipeline = Pipeline(OracleModel(frame), None)
+        up = up_in_camera(frame) if known_up else None
+        stages: dict[str, list[float]] = {}
+        for number in range(repeats + 3):
+            answer = pipeline.answer(images, COMMAND, up_camera=up)
+            if len(answer.objects) != len(frame.instances):
+                raise VlmPerceptionError(
+                    f"the benchmark's command should meet {len(frame.instances)} objects, it met "
+                    f"{len(answer.objects)}: {answer.status.name}, {answer.message}"
+                )
+            if number < 3:
+                continue
+            for stage in _NOT_MODEL:
+                stages.setdefault(stage, []).append(answer.latency_ms[stage])
+            overhead = answer.latency_ms["total"] - answer.latency_ms["detect"]
+            stages.setdefault("overhead", []).append(overhead)
+        segmenter = DepthGrabCut()
+        boxes = [instance.box_xyxy for instance in frame.instances]
+        stages["depth-grabcut"] = _time(
+            lambda: segmenter.segment(images.color_rgb, boxes, depth_m=images.depth_m), max(3, repeats // 10)
+        )
+    return {stage: Timing.of(values) for stage, values in stages.items()}
+
+
+def bench_model(name: str, device: str, repeats: int) -> dict[str, Any]:
+    """A model's ``detect`` beside the plain ``transformers`` call on the same image and phrases.
+
+    Returns:
+        ``ours`` and ``plain`` (or ``plain_missing``, why there is none), and the peak memory.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        image = five_boxes(Path(folder)).frames[0].load().color_rgb
+    model = build_model(name, device=device)
+    result: dict[str, Any] = {
+        "ours": Timing.of(_time(lambda: model.detect([image], PHRASES), repeats)),
+        "peak_memory_mb": _peak_memory_mb(),
+    }
+    model.close()
+    try:
+        call = plain_call(name, device, image, PHRASES)
+    except ModelError as error:
+        result["plain_missing"] = str(error)
+    else:
+        result["plain"] = Timing.of(_time(call, repeats))
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="bench", description="Latency of every stage, and of a model.")
+    parser.add_argument("--model", help="registry name, hub id or folder (default: only what is not the model)")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--json", type=Path, help="write the numbers here")
+    options = parser.parse_args(argv)
+    try:
+        result: dict[str, Any] = {
+            "frame": "640x480, 5 objects",
+            "opencv_threads": cv2.getNumThreads(),
+            "overhead_ms": bench_overhead(options.repeats, known_up=True),
+            "overhead_without_tf_ms": bench_overhead(options.repeats, known_up=False),
+        }
+        if options.model:
+            result["model"] = options.model
+            result["model_ms"] = bench_model(options.model, options.device, max(3, options.repeats // 5))
+    except VlmPerceptionError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    _print(result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2, default=asdict) + "\n", encoding="utf-8")
+        print(f"wrote {options.json}")
+    return 0
+
+
+def _time(call: Callable[[], object], repeats: int) -> list[float]:
+    """Milliseconds of each call, after one to warm up; calls return only when the work is done."""
+    call()
+    values = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        values.append((time.perf_counter() - start) * 1e3)
+    return values
+
+
+def _peak_memory_mb() -> float:
+    """Of the GPU where there is one, else of this process."""
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated()) / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _print(result: Mapping[str, Any]) -> None:
+    table = Table(title=f"ms a frame ({result['frame']})", title_justify="left")
+    for column in ("", "p50", "p95"):
+        table.add_column(column, justify="left" if not column else "right")
+    for title, key in (("up known (TF)", "overhead_ms"), ("up from depth", "overhead_without_tf_ms")):
+        table.add_row(f"[b]{title}[/]", "", "")
+        for stage, timing in result[key].items():
+            table.add_row(f"  {stage}", f"{timing.p50:.2f}", f"{timing.p95:.2f}")
+    model = result.get("model_ms", {})
+    if model:
+        table.add_row(f"[b]{result['model']}[/]", "", "")
+        for name in ("ours", "plain"):
+            if name in model:
+                table.add_row(f"  detect, {name}", f"{model[name].p50:.1f}", f"{model[name].p95:.1f}")
+    console = Console()
+    console.print(table)
+    if "plain_missing" in model:
+        console.print(f"no plain call: {model['plain_missing']}")
+    if model:
+        console.print(f"peak memory: {model['peak_memory_mb']:.0f} MB")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
