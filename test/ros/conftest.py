@@ -1,0 +1,104 @@
+"""A running node for the tests of this folder, on a ROS domain of their own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+DOMAIN_ID = 1 + os.getpid() % 100
+DEFAULTS = {
+    "model": "colors",
+    "segmenter": "depth-grabcut",
+    "target_frame": "",
+    "viewpoint": "camera",
+    "up_frame": "",
+    "max_input_age_s": 1.0,
+    "input_timeout_s": 2.0,
+    "sync_slop_s": 0.05,
+    "image_transport": "raw",
+    "depth_transport": "raw",
+    "tf_timeout_s": 0.3,
+    "command_queue": 100,
+    "score_threshold": -1.0,
+}
+
+
+@pytest.fixture(scope="session")
+def ros_env():
+    """Environment of every process of these tests."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    return {"ROS_DOMAIN_ID": str(DOMAIN_ID), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+@pytest.fixture(scope="session")
+def session_harness(ros_env):
+    from perception_harness import Harness
+
+    harness = Harness(DOMAIN_ID)
+    yield harness
+    harness.close()
+
+
+@pytest.fixture(scope="module")
+def color_node(ros_env, session_harness):
+    """The node of a module's tests; it must be alive after each of them."""
+    from perception_harness import COLOR_NODE, NodeProcess
+
+    process = NodeProcess(COLOR_NODE, "model:=colors", "tf_timeout_s:=0.3", env=ros_env)
+    try:
+        session_harness.connect()
+        yield process
+    finally:
+        process.end()
+
+
+@pytest.fixture
+def robot(color_node, session_harness):
+    """The harness, with a node that has its default parameters, no images yet, and survives the test."""
+    harness = session_harness
+    harness.camera.reset()
+    if harness.state() == "unconfigured":
+        harness.transition("configure")
+    if harness.state() == "active":  # so that every test starts without images
+        harness.transition("deactivate")
+    if harness.state() == "inactive":
+        harness.transition("cleanup")
+    accepted = harness.set(**DEFAULTS)
+    assert all(ok for ok, _ in accepted), accepted
+    assert harness.transition("configure")
+    assert harness.transition("activate")
+    for messages in harness.received.values():
+        messages.clear()
+    yield harness
+    harness.camera.running = False
+    assert color_node.alive, color_node.output
+    assert harness.state(), "the node does not answer any more"
+
+
+@pytest.fixture
+def seeing(robot):
+    """``robot`` with a camera that runs."""
+    robot.wait_images()
+    return robot
+
+
+@pytest.fixture
+def start_node(ros_env, session_harness):
+    """Starts further nodes; they end with the test."""
+    from perception_harness import NodeProcess
+
+    processes = []
+
+    def start(command, *parameters, connect=True):
+        process = NodeProcess(command, *parameters, env=ros_env)
+        processes.append(process)
+        if connect:
+            session_harness.connect()
+        return process
+
+    yield start
+    for process in processes:
+        process.end()

@@ -1,0 +1,132 @@
+"""Models that fail, and parameters that are wrong."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytest.importorskip("rclpy")
+from perception_harness import COLOR_NODE, REAL_NODE, status
+from rcl_interfaces.msg import ParameterType, ParameterValue
+from rcl_interfaces.srv import DescribeParameters
+
+from vlm_perception.ros.parameters import NAMES
+from vlm_perception.types import Status
+
+
+def test_a_model_that_raises(seeing):
+    seeing.set(model="raises")
+    result = seeing.say("the red cube")
+    assert status(result) is Status.MODEL_ERROR
+    assert "the network caught fire" in result.message
+    assert not result.targets
+    seeing.set(model="colors")
+    assert status(seeing.say("the red cube")) is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "/no/such/folder"])
+def test_a_model_that_cannot_be_loaded_leaves_the_old_one(seeing, name):
+    assert seeing.set(model=name) == [(True, "")]
+    result = seeing.say("the red cube")
+    assert status(result) is Status.MODEL_ERROR
+    assert name in result.message
+    assert "'colors' is still loaded" in result.message
+    seeing.wait(lambda: (d := seeing.diagnostic("model")) and name in d.message)
+    result = seeing.say("the red cube")
+    assert (status(result), result.model) == (Status.SUCCEEDED, "colors")
+    seeing.set(model="slow:0.01")
+    result = seeing.say("the red cube")
+    assert (status(result), result.model) == (Status.SUCCEEDED, "slow:0.01")
+    seeing.wait(lambda: (d := seeing.diagnostic("model")) and d.message == "'slow:0.01' is ready")
+
+
+def test_a_segmenter_that_cannot_be_loaded(seeing):
+    seeing.set(segmenter="no-such-segmenter")
+    result = seeing.say("the red cube")
+    assert status(result) is Status.MODEL_ERROR
+    assert "no-such-segmenter" in result.message
+    seeing.set(segmenter="depth-grabcut")
+    assert status(seeing.say("the red cube")) is Status.SUCCEEDED
+
+
+def test_commands_wait_for_the_model_that_was_asked_for(seeing):
+    seeing.set(model="loads-slowly:0.5")
+    result = seeing.say("the red cube")
+    assert (status(result), result.model) == (Status.SUCCEEDED, "loads-slowly:0.5")
+
+
+def test_tracking_goes_on_when_a_new_model_fails(seeing):
+    seeing.track("the red cube")
+    seeing.wait(lambda: seeing.received["result"])
+    seeing.set(model="no-such-model")
+    seeing.wait(lambda: any(status(r) is Status.MODEL_ERROR for r in seeing.received["result"]))
+    seeing.wait(lambda: status(seeing.received["result"][-1]) is Status.SUCCEEDED)
+    seeing.track("")
+
+
+def test_a_first_model_that_cannot_be_loaded(start_node, session_harness):
+    """From the real executable: the node comes up, says what is wrong, and works once it is mended."""
+    node = start_node(COLOR_NODE, "model:=no-such-model")
+    harness = session_harness
+    harness.camera.reset()
+    harness.wait_images()
+    for _ in range(2):
+        result = harness.say("the red cube")
+        assert status(result) is Status.MODEL_ERROR
+        assert "no-such-model" in result.message
+    harness.set(model="colors")
+    assert status(harness.say("the red cube")) is Status.SUCCEEDED
+    harness.camera.running = False
+    assert node.interrupt() == 0
+    assert "Traceback" not in node.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("max_input_age_s", 0.0, "0.05 to 3600"),
+        ("max_input_age_s", float("nan"), "0.05 to 3600"),
+        ("score_threshold", 1.5, "-1 to 1"),
+        ("sync_queue", 0, "1"),
+        ("sync_slop_s", "fast", "number"),
+        ("image_transport", "telepathy", "raw, compressed"),
+        ("dtype", "int3", "float16"),
+        ("model", 7, "string"),
+        ("model", " ", "empty"),
+        ("images_rectified", "yes", "BOOL"),
+        ("viewpoint", "", "empty"),
+    ],
+)
+def test_wrong_parameters_are_refused_with_the_way_out(robot, name, value, words):
+    ((accepted, reason),) = robot.set(**{name: value})
+    assert not accepted
+    assert words.lower() in reason.lower()
+    assert name in reason
+
+
+def test_an_integer_is_a_number(robot):
+    """'ros2 param set ... max_input_age_s 2' sends an integer."""
+    value = ParameterValue(type=ParameterType.PARAMETER_INTEGER, integer_value=2)
+    assert robot.set_raw("max_input_age_s", value) == (True, "")
+
+
+def test_every_parameter_is_described(robot):
+    client = robot.node.create_client(DescribeParameters, "/vlm_perception/describe_parameters")
+    future = client.call_async(DescribeParameters.Request(names=list(NAMES)))
+    robot.wait(future.done)
+    for descriptor in future.result().descriptors:
+        assert len(descriptor.description) > 20, descriptor.name
+        assert descriptor.type != ParameterType.PARAMETER_NOT_SET, descriptor.name
+    ranged = {d.name for d in future.result().descriptors if d.floating_point_range or d.integer_range}
+    assert {"max_input_age_s", "score_threshold", "sync_queue", "tf_timeout_s"} <= ranged
+    robot.node.destroy_client(client)
+
+
+@pytest.mark.parametrize("parameter", ["max_input_age_s:=-5.0", "sync_queue:=many", "image_transport:=pigeon"])
+def test_wrong_parameters_at_the_start_end_the_node_with_a_reason(start_node, parameter):
+    node = start_node(REAL_NODE, parameter, connect=False)
+    assert node.process.wait(20) == 1
+    time.sleep(0.2)
+    assert parameter.split(":=")[0] in node.output
+    assert "Traceback" not in node.output

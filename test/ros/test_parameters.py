@@ -1,0 +1,45 @@
+"""The parameters file, the declared parameters and the settings name the same things."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy")
+import yaml
+from rclpy.parameter import Parameter
+
+from vlm_perception.ros import parameters
+
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "perception.yaml"
+
+
+def test_the_file_holds_every_default():
+    in_file = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
+    assert in_file == asdict(parameters.Settings())
+
+
+def test_every_setting_is_declared():
+    assert set(parameters.NAMES) == {field.name for field in fields(parameters.Settings)}
+
+
+@pytest.mark.parametrize("name", parameters.NAMES)
+def test_defaults_are_allowed(name):
+    assert parameters.check([Parameter(name, value=getattr(parameters.Settings(), name))]).successful
+
+
+@pytest.mark.parametrize("name", parameters.NAMES)
+def test_every_other_type_is_refused(name):
+    default = getattr(parameters.Settings(), name)
+    for value in (True, 1, 1.0, "x", [1.0], [b"\0"]):
+        allowed = type(value) is type(default) or (isinstance(default, float) and type(value) is int)
+        if not allowed:
+            result = parameters.check([Parameter(name, value=value)])
+            assert not result.successful, (name, value)
+            assert name in result.reason
+
+
+def test_unknown_names_are_others_business():
+    assert parameters.check([Parameter("use_sim_time", value=True)]).successful
