@@ -1,0 +1,111 @@
+"""Where things are, in the viewer's own axes: right, up, forward.
+
+Predicates compare extents along these axes. With depth they are metres in space; without, pixels in the image,
+where "forward" is read from the lower edge of the box: on a surface seen from above, higher up is further away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vlm_perception.types import FloatArray, SceneObject, Viewpoint
+
+RIGHT: Final = 0
+UP: Final = 1
+FORWARD: Final = 2
+_MAX_POINTS: Final = 400
+
+
+@dataclass(frozen=True, eq=False)
+class Extents:
+    """Axis-aligned boxes of N things along (right, up, forward).
+
+    Attributes:
+        low, high: (N, 3).
+        center: (N, 3) the surface centroid (in 2-D: the box centre).
+        heading: (N, 3) unit vector of the longest horizontal axis of the oriented box; zeros in 2-D.
+        solid: metres in space (true) or pixels (false).
+    """
+
+    low: FloatArray
+    high: FloatArray
+    center: FloatArray
+    heading: FloatArray
+    solid: bool
+
+    def __len__(self) -> int:
+        return len(self.center)
+
+    @property
+    def size(self) -> FloatArray:
+        """(N, 3) lengths."""
+        return self.high - self.low
+
+    def take(self, index: int | Sequence[int] | FloatArray) -> Extents:
+        """The things at ``index``."""
+        i = np.atleast_1d(np.asarray(index, dtype=np.intp))
+        return Extents(self.low[i], self.high[i], self.center[i], self.heading[i], self.solid)
+
+    def rows(self) -> Extents:
+        """Shaped (N, 1, 3), to be compared with ``columns``."""
+        return Extents(self.low[:, None], self.high[:, None], self.center[:, None], self.heading[:, None], self.solid)
+
+    def columns(self) -> Extents:
+        """Shaped (1, N, 3)."""
+        return Extents(self.low[None], self.high[None], self.center[None], self.heading[None], self.solid)
+
+
+def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Extents, FloatArray]:
+    """Extents in space.
+
+    Args:
+        objects: with or without geometry.
+        view: gives the axes and the origin.
+
+    Returns:
+        Extents in metres from ``view.origin_m`` (NaN for objects without geometry), and (N,) bool which have it.
+    """
+    axes = np.column_stack((view.right, view.up, view.forward))
+    n = len(objects)
+    low = np.full((n, 3), np.nan)
+    high, center = low.copy(), low.copy()
+    heading = np.zeros((n, 3))
+    known = np.zeros(n, dtype=bool)
+    for i, item in enumerate(objects):
+        geometry = item.geometry
+        if geometry is None or len(geometry.points_m) == 0:
+            continue
+        step = max(1, len(geometry.points_m) // _MAX_POINTS)
+        points = geometry.points_m[::step] @ axes
+        offset = view.origin_m @ axes
+        low[i], high[i] = points.min(axis=0) - offset, points.max(axis=0) - offset
+        center[i] = geometry.surface_centroid_m @ axes - offset
+        body = axes.T @ geometry.R_camera_object
+        lying = np.argsort(np.abs(body[UP]))[:2]
+        longest = lying[int(np.argmax(geometry.size_m[lying]))]
+        heading[i] = body[:, longest]
+        known[i] = True
+    return Extents(low, high, center, heading, solid=True), known
+
+
+def flat_extents(objects: Sequence[SceneObject]) -> Extents:
+    """Extents in the image: pixels, up against y, "forward" the height of the lower edge."""
+    boxes = np.array([item.box_xyxy for item in objects], dtype=np.float64).reshape(-1, 4)
+    low = np.column_stack((boxes[:, 0], -boxes[:, 3], -boxes[:, 3]))
+    high = np.column_stack((boxes[:, 2], -boxes[:, 1], -boxes[:, 3]))
+    center = (low + high) / 2.0
+    return Extents(low, high, center, np.zeros_like(low), solid=False)
+
+
+def whole_scene(extents: Extents) -> Extents:
+    """One box around everything: what "the table" is when it was not detected itself."""
+    keep = np.isfinite(extents.center[:, 0])
+    if not keep.any():
+        nothing = np.zeros((1, 3))
+        return Extents(nothing, nothing + 1.0, nothing + 0.5, nothing, extents.solid)
+    low, high = extents.low[keep].min(axis=0)[None], extents.high[keep].max(axis=0)[None]
+    return Extents(low, high, (low + high) / 2.0, np.zeros((1, 3)), extents.solid)

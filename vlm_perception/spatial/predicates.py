@@ -1,0 +1,353 @@
+"""Spatial predicates: each one once, defined in words, with a score in [0, 1].
+
+Every function takes extents ``a`` (subjects) and ``b`` (anchors) that broadcast against each other, in the viewer's
+axes (right, up, forward); see ``layout``. Distances are judged relative to the sizes of what is compared. In space
+(``solid``) the horizontal plane is (right, forward); in the image it is the width alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, Extents
+from vlm_perception.types import FloatArray
+
+_TINY: Final = 1e-9
+_DEPTH_NOISE_M: Final = 0.012
+
+
+# --------------------------------------------------------------------------- measures
+
+
+def _ramp(x: FloatArray, zero: float, one: float) -> FloatArray:
+    """0 below ``zero``, 1 above ``one``, straight between."""
+    return np.clip((x - zero) / (one - zero), 0.0, 1.0)
+
+
+def _bell(x: FloatArray, width: FloatArray | float) -> FloatArray:
+    return np.exp(-np.square(x / np.maximum(width, _TINY)))
+
+
+def _axes(a: Extents) -> list[int]:
+    return [RIGHT, FORWARD] if a.solid else [RIGHT]
+
+
+def _gaps(a: Extents, b: Extents) -> FloatArray:
+    """Free space between the boxes along each axis; 0 where they overlap."""
+    return np.maximum(0.0, np.maximum(a.low - b.high, b.low - a.high))
+
+
+def gap(a: Extents, b: Extents) -> FloatArray:
+    """Distance between the boxes, in metres or pixels; 0 when they meet."""
+    gaps = _gaps(a, b)
+    return np.linalg.norm(gaps if a.solid else gaps[..., :2], axis=-1)
+
+
+def extent(a: Extents) -> FloatArray:
+    """One number for how big a thing is: the mean of its two longest sides."""
+    sides = np.sort(a.size if a.solid else a.size[..., :2], axis=-1)
+    return np.mean(sides[..., -2:], axis=-1)
+
+
+def _mean_extent(a: Extents, b: Extents) -> FloatArray:
+    """The size to measure proximity with; a huge anchor counts no more than three times the subject."""
+    mine, other = extent(a), extent(b)
+    return np.maximum((mine + np.minimum(other, 3.0 * mine)) / 2.0, _TINY)
+
+
+def _noise(a: Extents) -> float:
+    return _DEPTH_NOISE_M if a.solid else 2.0
+
+
+def _footprint_share(a: Extents, b: Extents) -> FloatArray:
+    """Share of a's footprint that lies over b's."""
+    share = 1.0
+    for axis in _axes(a):
+        overlap = np.minimum(a.high[..., axis], b.high[..., axis]) - np.maximum(a.low[..., axis], b.low[..., axis])
+        share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
+    return np.asarray(share)
+
+
+def _toward(a: Extents, b: Extents, axis: int, across: tuple[int, ...]) -> FloatArray:
+    """How clearly a lies before b along an axis: by at least half a mean width, and more along it than across."""
+    along = b.center[..., axis] - a.center[..., axis]
+    width = (a.size[..., axis] + b.size[..., axis]) / 2.0
+    if not a.solid and axis == FORWARD:
+        width = (a.size[..., UP] + b.size[..., UP]) / 2.0
+    aside = np.zeros_like(along)
+    for other in across:
+        aside = aside + np.square(b.center[..., other] - a.center[..., other])
+    amount = np.clip(along / np.maximum(0.5 * width + _noise(a), _TINY), 0.0, 1.0)
+    direction = np.clip(along, 0.0, None) / np.maximum(np.sqrt(np.square(along) + 0.5 * aside), _TINY)
+    return amount * direction
+
+
+# --------------------------------------------------------------------------- projective
+
+
+def left_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is on the viewer's left of b's, by half a width or more, and rather beside it than beyond it."""
+    return _toward(a, b, RIGHT, (FORWARD,) if a.solid else (UP,))
+
+
+def right_of(a: Extents, b: Extents) -> FloatArray:
+    """b is left of a."""
+    return left_of(b, a)
+
+
+def in_front_of(a: Extents, b: Extents) -> FloatArray:
+    """a is nearer to the viewer than b along the viewing direction, and rather before it than beside it."""
+    return _toward(a, b, FORWARD, (RIGHT,))
+
+
+def behind(a: Extents, b: Extents) -> FloatArray:
+    """b is in front of a."""
+    return in_front_of(b, a)
+
+
+def above(a: Extents, b: Extents) -> FloatArray:
+    """a is higher than b by half a mean height or more, and over it rather than off to the side."""
+    off_side = np.linalg.norm(_gaps(a, b)[..., _axes(a)], axis=-1)
+    return _higher(a, b) * _bell(off_side, 0.5 * _mean_extent(a, b))
+
+
+def _higher(a: Extents, b: Extents) -> FloatArray:
+    rise = a.center[..., UP] - b.center[..., UP]
+    return np.clip(rise / np.maximum(0.25 * (a.size[..., UP] + b.size[..., UP]), _TINY), 0.0, 1.0)
+
+
+def below(a: Extents, b: Extents) -> FloatArray:
+    """b is above a."""
+    return above(b, a)
+
+
+def under(a: Extents, b: Extents) -> FloatArray:
+    """b is above a, and a's footprint lies at least partly beneath b's."""
+    return above(b, a) * _ramp(_footprint_share(a, b), 0.0, 0.4)
+
+
+# --------------------------------------------------------------------------- topological
+
+
+def on(a: Extents, b: Extents) -> FloatArray:
+    """b carries a: a stands over b's footprint, its foot is at b's surface (rims may rise round it), its top above b's."""
+    height_a, height_b = a.size[..., UP], b.size[..., UP]
+    slack = _noise(a) + 0.15 * height_a
+    floating = np.maximum(0.0, a.low[..., UP] - b.high[..., UP])
+    sunk = np.maximum(0.0, b.low[..., UP] - a.low[..., UP])
+    contact = _bell(floating, slack) * _bell(sunk, slack)
+    if a.solid:
+        top = a.high[..., UP] - b.high[..., UP]
+        peeks = _ramp(top / np.maximum(height_a, _TINY), -0.1, 0.25)
+    else:
+        # In the image a's lower edge lies within b's box, and its middle above b's.
+        peeks = _ramp((a.center[..., UP] - b.center[..., UP]) / np.maximum(height_a + height_b, _TINY), -0.05, 0.1)
+    return np.sqrt(_footprint_share(a, b)) * contact * peeks
+
+
+def inside(a: Extents, b: Extents) -> FloatArray:
+    """a's footprint lies within b's, and a reaches down below b's rim without coming out beneath it."""
+    height = np.minimum(a.size[..., UP], b.size[..., UP])
+    depth = (b.high[..., UP] - a.low[..., UP]) / np.maximum(height, _TINY)
+    slack = _noise(a) + 0.25 * a.size[..., UP]
+    out_below = np.maximum(0.0, b.low[..., UP] - a.low[..., UP])
+    smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.7, 1.0)
+    return _footprint_share(a, b) * _ramp(depth, 0.1, 0.6) * _bell(out_below, slack) * smaller
+
+
+def contains(a: Extents, b: Extents) -> FloatArray:
+    """b is in a."""
+    return inside(b, a)
+
+
+def supports(a: Extents, b: Extents) -> FloatArray:
+    """b is on a."""
+    return on(b, a)
+
+
+def at(a: Extents, b: Extents) -> FloatArray:
+    """a is on, in or right beside b."""
+    return np.maximum(np.maximum(on(a, b), inside(a, b)), 0.8 * next_to(a, b))
+
+
+def part_of(a: Extents, b: Extents) -> FloatArray:
+    """a's box lies within b's."""
+    share = 1.0
+    for axis in (RIGHT, UP, FORWARD) if a.solid else (RIGHT, UP):
+        reach = 0.1 * b.size[..., axis] + _noise(a)
+        overlap = np.minimum(a.high[..., axis], b.high[..., axis] + reach) - np.maximum(a.low[..., axis], b.low[..., axis] - reach)
+        share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
+    smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.8, 1.05)
+    return np.asarray(share) * smaller
+
+
+def touching(a: Extents, b: Extents) -> FloatArray:
+    """The boxes meet, up to the depth's noise."""
+    return _bell(gap(a, b), _noise(a) + 0.05 * np.minimum(extent(a), extent(b)))
+
+
+def against(a: Extents, b: Extents) -> FloatArray:
+    """a touches b from the side: they meet, and neither stands over the other."""
+    return touching(a, b) * (1.0 - 0.7 * np.maximum(on(a, b), on(b, a)))
+
+
+# --------------------------------------------------------------------------- proximity
+
+
+def next_to(a: Extents, b: Extents) -> FloatArray:
+    """The space between them is small beside their sizes, and neither is on or in the other."""
+    stacked = np.maximum(_footprint_share(a, b), _footprint_share(b, a)) if a.solid else np.maximum(inside(a, b), inside(b, a))
+    return _near(a, b, 0.75) * (1.0 - 0.9 * _ramp(stacked, 0.5, 0.9))
+
+
+def near(a: Extents, b: Extents) -> FloatArray:
+    """The space between them is at most about twice their sizes."""
+    return _near(a, b, 1.75)
+
+
+def _near(a: Extents, b: Extents, reach: float) -> FloatArray:
+    return 1.0 / (1.0 + np.square(gap(a, b) / (reach * _mean_extent(a, b))))
+
+
+def far_from(a: Extents, b: Extents) -> FloatArray:
+    """The space between them is several times their sizes."""
+    return 1.0 - _near(a, b, 3.0)
+
+
+def around(a: Extents, b: Extents) -> FloatArray:
+    """a is near b, beside it and not on it."""
+    return near(a, b) * (1.0 - 0.9 * _ramp(_footprint_share(a, b), 0.5, 0.9))
+
+
+def between(a: Extents, b: Extents, c: Extents) -> FloatArray:
+    """a's middle lies along the line from b to c, after b and before c, and close to it beside the line's length."""
+    axes = _axes(a) if a.solid else [RIGHT, UP]
+    start, end, middle = b.center[..., axes], c.center[..., axes], a.center[..., axes]
+    line, to = end - start, middle - start
+    length = np.linalg.norm(line, axis=-1)
+    t = np.sum(to * line, axis=-1) / np.maximum(np.square(length), _TINY)
+    off = np.linalg.norm(to - t[..., None] * line, axis=-1)
+    along = np.minimum(_ramp(t, 0.02, 0.2), _ramp(1.0 - t, 0.02, 0.2))
+    width = 0.3 * length + 0.25 * extent(a)
+    return along * _bell(off, width)
+
+
+# --------------------------------------------------------------------------- regions of a surface
+
+
+def _place_on(a: Extents, b: Extents) -> tuple[FloatArray, FloatArray]:
+    """Where a's middle is on b: -1 to 1 along right and along forward (in the image: up)."""
+    second = FORWARD if a.solid else UP
+    middle = (b.low + b.high) / 2.0
+    half = np.maximum(b.size / 2.0, _TINY)
+    u = (a.center - middle) / half
+    return u[..., RIGHT], u[..., second]
+
+
+def at_center_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is near the middle of b."""
+    u, v = _place_on(a, b)
+    return _bell(np.hypot(u, v), 0.6)
+
+
+def at_edge_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the outer part of b, or just past its border."""
+    u, v = (np.abs(x) for x in _place_on(a, b))
+    out = np.maximum(u, v)
+    return _ramp(out, 0.4, 0.75) * (1.0 - _ramp(out, 1.3, 1.8))
+
+
+def at_corner_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the outer part of b along both directions."""
+    u, v = (np.abs(x) for x in _place_on(a, b))
+    return _ramp(np.minimum(u, v), 0.25, 0.7) * (1.0 - _ramp(np.maximum(u, v), 1.3, 1.8))
+
+
+def at_front_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the part of b nearest to the viewer, or just before it."""
+    u, v = _place_on(a, b)
+    return _ramp(-v, 0.0, 0.6) * (1.0 - _ramp(np.abs(u), 1.2, 2.0)) * (1.0 - _ramp(-v, 1.8, 3.0))
+
+
+def at_back_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the part of b furthest from the viewer, or just behind it."""
+    u, v = _place_on(a, b)
+    return _ramp(v, 0.0, 0.6) * (1.0 - _ramp(np.abs(u), 1.2, 2.0)) * (1.0 - _ramp(v, 1.8, 3.0))
+
+
+# --------------------------------------------------------------------------- orientation and size
+
+
+def facing(a: Extents, b: Extents) -> FloatArray:
+    """a's longest horizontal axis points at b (a box does not tell its front from its back). In the image: unknown, 0.5."""
+    if not a.solid:
+        return np.full(np.broadcast_shapes(a.center.shape, b.center.shape)[:-1], 0.5)
+    line = b.center - a.center
+    flat = line * np.array([1.0, 0.0, 1.0])
+    cosine = np.abs(np.sum(flat * a.heading, axis=-1)) / np.maximum(np.linalg.norm(flat, axis=-1), _TINY)
+    return np.clip(np.square(cosine), 0.0, 1.0)
+
+
+def _ratio(mine: FloatArray, other: FloatArray) -> FloatArray:
+    """0 at equal size, 1 from a quarter more."""
+    return _ramp(mine / np.maximum(other, _TINY), 1.0, 1.25)
+
+
+def larger_than(a: Extents, b: Extents) -> FloatArray:
+    """a's extent exceeds b's by a quarter or more."""
+    return _ratio(extent(a), extent(b))
+
+
+def smaller_than(a: Extents, b: Extents) -> FloatArray:
+    """b is larger than a."""
+    return larger_than(b, a)
+
+
+def taller_than(a: Extents, b: Extents) -> FloatArray:
+    """a's height exceeds b's by a quarter or more."""
+    return _ratio(a.size[..., UP], b.size[..., UP])
+
+
+def shorter_than(a: Extents, b: Extents) -> FloatArray:
+    """b is taller than a."""
+    return taller_than(b, a)
+
+
+# --------------------------------------------------------------------------- by name
+
+Binary = Callable[[Extents, Extents], FloatArray]
+
+
+@dataclass(frozen=True)
+class Predicate:
+    """A relation that commands can speak of.
+
+    Attributes:
+        name: as in ``Relation.predicate``.
+        score: for subjects and anchors that broadcast; ``between`` has two anchors and is called by itself.
+    """
+
+    name: str
+    score: Binary
+
+    @property
+    def definition(self) -> str:
+        """What it means, in words."""
+        return (self.score.__doc__ or "").strip()
+
+
+PREDICATES: Final[dict[str, Predicate]] = {
+    name: Predicate(name, score)
+    for name, score in {
+        "left_of": left_of, "right_of": right_of, "in_front_of": in_front_of, "behind": behind, "above": above, "below": below,
+        "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "at": at, "part_of": part_of,
+        "touching": touching, "against": against, "next_to": next_to, "near": near, "far_from": far_from, "around": around,
+        "at_center_of": at_center_of, "at_edge_of": at_edge_of, "at_corner_of": at_corner_of, "at_front_of": at_front_of,
+        "at_back_of": at_back_of, "facing": facing, "larger_than": larger_than, "smaller_than": smaller_than,
+        "taller_than": taller_than, "shorter_than": shorter_than,
+    }.items()
+}  # fmt: skip

@@ -1,0 +1,333 @@
+"""Entities read against the objects of one frame: who answers to the words, and how well the relations hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception.spatial.candidates import GENERIC, phrase_scores
+from vlm_perception.spatial.layout import RIGHT, UP, Extents, flat_extents, solid_extents, whole_scene
+from vlm_perception.spatial.predicates import PREDICATES, between, extent, gap
+from vlm_perception.spatial.rankings import rank_margin, rank_values
+from vlm_perception.spatial.settings import ResolverSettings
+from vlm_perception.types import Entity, FloatArray, Ranking, Relation, SceneObject, Viewpoint
+
+SURFACES = frozenset(
+    "table tabletop desk desktop counter countertop floor ground workbench bench workspace surface scene image room "
+    "picture view kitchen wall".split()
+)
+"""What carries or surrounds the whole scene; when it is not detected, the scene's own extent stands for it."""
+_VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "at"})
+_MAX_ANCHORS = 10
+_SIZE_KEYS = {
+    "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small", "little": "small",
+    "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
+    "broad": "wide", "narrow": "narrow", "thin": "thin", "slim": "thin", "thick": "thick", "fat": "thick",
+}  # fmt: skip
+
+
+@dataclass(eq=False)
+class Reading:
+    """One entity against all N objects.
+
+    Attributes:
+        detection: (N,) detection score for its words, 0 where it is no candidate.
+        relation: (N,) how well its relations hold together, in [0, 1]; rankings leave only the chosen ones.
+        anchors: for each relation or ranking, the index of the anchors that serve object i best: (N, anchors).
+        missing: an anchor that nothing answers to.
+        failed: the relation that no candidate holds.
+        tied: (N,) not told apart from the chosen one by a ranking.
+        members: how many things there were to rank.
+        short: the ranking that asked for more things than there are.
+    """
+
+    detection: FloatArray
+    relation: FloatArray
+    anchors: list[tuple[Entity, NDArray[np.intp]]] = field(default_factory=list)
+    missing: Entity | None = None
+    failed: Relation | None = None
+    tied: NDArray[np.bool_] | None = None
+    members: int = 0
+    short: Ranking | None = None
+
+    @property
+    def goodness(self) -> FloatArray:
+        """(N,) one number to sort by: relations count in full, the detector's score by its root."""
+        best = self.detection.max(initial=0.0)
+        if best <= 0.0:
+            return np.zeros_like(self.detection)
+        return np.sqrt(self.detection / best) * self.relation
+
+
+class Scene:
+    """The objects of a frame, ready to be asked about."""
+
+    def __init__(
+        self,
+        objects: Sequence[SceneObject],
+        view: Viewpoint,
+        image_size: tuple[int, int],
+        settings: ResolverSettings,
+        fixed: dict[Entity, int] | None = None,
+    ) -> None:
+        """Lay the objects out.
+
+        Args:
+            objects: of one frame.
+            view: axes of left, front and up.
+            image_size: (width, height) px.
+            settings: margins.
+            fixed: entities that stand for one object by construction (parts, see ``parts``), by index.
+        """
+        self.objects = tuple(objects)
+        self.view = view
+        self.image_size = image_size
+        self.settings = settings
+        self.fixed = fixed or {}
+        self.by_image = view.frame == "camera"
+        self.flat = flat_extents(self.objects)
+        self.solid, self.known = solid_extents(self.objects, view)
+        self._pairs: dict[str, FloatArray] = {}
+        self._readings: dict[Entity, Reading] = {}
+
+    # ------------------------------------------------------------------ predicates over all pairs
+
+    def extents(self, indices: NDArray[np.intp]) -> Extents:
+        """Extents in space when all of ``indices`` have geometry, else in the image."""
+        return (self.solid if self.known[indices].all() else self.flat).take(indices)
+
+    def pairs(self, predicate: str) -> FloatArray:
+        """(N, N) score of ``predicate(i, j)``; 0 on the diagonal."""
+        if predicate not in self._pairs:
+            score = PREDICATES[predicate].score
+            flat = score(self.flat.rows(), self.flat.columns())
+            both = self.known[:, None] & self.known[None, :]
+            result = flat
+            if both.any():
+                with np.errstate(invalid="ignore"):
+                    solid = score(self.solid.rows(), self.solid.columns())
+                    if predicate in _VERTICAL and not self.view.up_known:
+                        # "Up" is only the image's: the image says what is on what, space says whether they meet.
+                        apart = gap(self.solid.rows(), self.solid.columns())
+                        reach = 0.5 * np.minimum(extent(self.solid.rows()), extent(self.solid.columns()))
+                        solid = flat * np.exp(-np.square(apart / np.maximum(reach, 1e-9)))
+                result = np.where(both, np.nan_to_num(solid), flat)
+            result = np.array(np.broadcast_to(result, (len(self.objects), len(self.objects))))
+            np.fill_diagonal(result, 0.0)
+            self._pairs[predicate] = result
+        return self._pairs[predicate]
+
+    # ------------------------------------------------------------------ entities
+
+    def read(self, entity: Entity) -> Reading:
+        """Score every object for an entity, its relations and rankings included."""
+        if entity not in self._readings:
+            self._readings[entity] = self._read(entity)
+        return self._readings[entity]
+
+    def _read(self, entity: Entity) -> Reading:
+        n = len(self.objects)
+        if entity in self.fixed:
+            reading = Reading(np.zeros(n), np.ones(n))
+            index = self.fixed[entity]
+            reading.detection[index] = self.objects[index].best_score
+            return reading
+        detection = phrase_scores(entity, self.objects) if n else np.zeros(0)
+        if entity.noun in GENERIC and self.fixed:
+            detection[list(self.fixed.values())] = 0.0
+        reading = Reading(detection, np.ones(n))
+        for other in entity.exclude:
+            self._exclude(reading, other)
+        if not reading.detection.any():
+            return reading
+        for relation in entity.relations:
+            self._relate(reading, relation)
+        self._weigh_sizes(reading, entity)
+        for ranking in entity.rankings:
+            self._rank(reading, ranking, entity.number)
+        return reading
+
+    def _exclude(self, reading: Reading, other: Entity) -> None:
+        unwanted = self.read(other).goodness
+        if unwanted.any():
+            limit = self.settings.set_ratio if other.number is None else 0.999
+            reading.detection[unwanted >= limit * unwanted.max()] = 0.0
+
+    def _relate(self, reading: Reading, relation: Relation) -> None:
+        scores, anchors = self.relation_scores(relation, reading)
+        if scores is None:
+            return
+        if relation.negated:
+            scores = 1.0 - scores
+        elif anchors is not None:
+            reading.anchors.append(anchors)
+            if anchors[1].shape[1] == 2 and len(relation.anchors) == 2:
+                reading.anchors[-1] = (relation.anchors[0], anchors[1][:, :1])
+                reading.anchors.append((relation.anchors[1], anchors[1][:, 1:]))
+        reading.relation = reading.relation * scores
+        live = reading.detection > 0
+        if reading.failed is None and reading.relation[live].max(initial=0.0) < self.settings.min_relation:
+            reading.failed = relation
+
+    def relation_scores(
+        self, relation: Relation, reading: Reading
+    ) -> tuple[FloatArray | None, tuple[Entity, NDArray[np.intp]] | None]:
+        """(N,) how well each object holds a relation with its best anchors, and which these are.
+
+        The anchors of each candidate are chosen together with it: an anchor that is itself uncertain weighs less,
+        but does not veto. Sets ``reading.missing`` and gives None when nothing answers to an anchor.
+        """
+        if not relation.anchors:
+            return self._in_scene(relation.predicate), None
+        weights = []
+        for anchor in relation.anchors:
+            found = self.read(anchor).goodness
+            if not found.any():
+                if relation.negated:
+                    return np.zeros(len(self.objects)), None
+                if anchor.noun in SURFACES:
+                    return self._on_surface(relation.predicate), None
+                reading.missing = reading.missing or self._missing(anchor)
+                return None, None
+            weights.append(np.sqrt(found / found.max()))
+        if relation.predicate == "between":
+            return self._between(relation, weights)
+        joint = self.pairs(relation.predicate) * weights[0][None, :]
+        best = joint.argmax(axis=1)
+        return joint.max(axis=1), (relation.anchors[0], best[:, None])
+
+    def _missing(self, anchor: Entity) -> Entity:
+        """The innermost entity that is to blame."""
+        return self.read(anchor).missing or anchor
+
+    def _between(self, relation: Relation, weights: list[FloatArray]) -> tuple[FloatArray, tuple[Entity, NDArray[np.intp]]]:
+        n = len(self.objects)
+        first = np.argsort(-weights[0], kind="stable")[:_MAX_ANCHORS]
+        second = np.argsort(-weights[-1], kind="stable")[:_MAX_ANCHORS]
+        first, second = first[weights[0][first] > 0], second[weights[-1][second] > 0]
+        everything = np.arange(n)
+        things = self.solid if self.known.all() else self.flat
+        a = _shaped(things, everything, (n, 1, 1))
+        b, c = _shaped(things, first, (1, len(first), 1)), _shaped(things, second, (1, 1, len(second)))
+        scores = between(a, b, c) * weights[0][first][None, :, None] * weights[-1][second][None, None, :]
+        same = (first[None, :, None] == second[None, None, :]) | (everything[:, None, None] == first[None, :, None])
+        scores = np.where(same | (everything[:, None, None] == second[None, None, :]), 0.0, scores)
+        if scores.size == 0:
+            return np.zeros(n), (relation.anchors[0], np.zeros((n, 1), dtype=np.intp))
+        best = scores.reshape(n, -1).argmax(axis=1)
+        rows, columns = np.divmod(best, len(second))
+        return scores.reshape(n, -1).max(axis=1), (relation.anchors[0], np.column_stack((first[rows], second[columns])))
+
+    def _in_scene(self, predicate: str) -> FloatArray:
+        """A place in the whole scene: across the image for the camera, among the objects for other viewers."""
+        width, height = self.image_size
+        if predicate == "facing":
+            return self._facing_viewer()
+        middle = self.flat.center
+        across, upward = middle[:, RIGHT] / max(width, 1), 1.0 + middle[:, UP] / max(height, 1)
+        if not self.by_image and self.known.all() and len(self.objects) > 1:
+            box = whole_scene(self.solid)
+            share = (self.solid.center - box.low) / np.maximum(box.size, 1e-9)
+            across, upward = share[:, RIGHT], share[:, 2]
+        values = {
+            "left_of": 1.0 - across, "right_of": across, "above": upward, "below": 1.0 - upward, "at_back_of": upward,
+            "at_front_of": 1.0 - upward, "behind": upward, "in_front_of": 1.0 - upward,
+        }  # fmt: skip
+        if predicate in values:
+            return np.clip(1.5 * values[predicate] - 0.25, 0.0, 1.0)
+        off = np.hypot(across - 0.5, upward - 0.5)
+        if predicate == "at_edge_of":
+            return np.clip((off - 0.2) / 0.2, 0.0, 1.0)
+        if predicate == "at_corner_of":
+            return np.clip((np.minimum(np.abs(across - 0.5), np.abs(upward - 0.5)) - 0.1) / 0.2, 0.0, 1.0)
+        return np.exp(-np.square(off / 0.3))
+
+    def _facing_viewer(self) -> FloatArray:
+        away = np.nan_to_num(self.solid.center) * np.array([1.0, 0.0, 1.0])
+        cosine = np.sum(away * self.solid.heading, axis=1) / np.maximum(np.linalg.norm(away, axis=1), 1e-9)
+        return np.where(self.known, np.square(cosine), 0.5)
+
+    def _on_surface(self, predicate: str) -> FloatArray:
+        """A relation to the table that carries everything and was not detected itself."""
+        if predicate in {"at_center_of", "at_edge_of", "at_corner_of", "at_front_of", "at_back_of", "left_of", "right_of"}:
+            return self._in_scene(predicate)
+        if predicate in {"on", "in", "at", "near", "next_to"}:
+            # What stands on another thing is not on the table itself.
+            carried = np.maximum(self.pairs("on"), self.pairs("in")).max(axis=1, initial=0.0)
+            return 1.0 - 0.8 * carried
+        return np.full(len(self.objects), 0.5)
+
+    # ------------------------------------------------------------------ order and size
+
+    def members(self, reading: Reading) -> NDArray[np.intp]:
+        """The things to choose from: detected about as well as the best, and holding the relations."""
+        detection, relation = reading.detection, reading.relation
+        best = detection.max(initial=0.0)
+        if best <= 0.0:
+            return np.zeros(0, dtype=np.intp)
+        live = detection >= self.settings.set_ratio * best
+        bar = max(self.settings.min_relation, 0.6 * float(relation[live].max(initial=0.0)))
+        return np.flatnonzero(live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation))
+
+    def _weigh_sizes(self, reading: Reading, entity: Entity) -> None:
+        for attribute in entity.attributes:
+            key = _SIZE_KEYS.get(attribute.value) if attribute.kind == "size" else None
+            members = self.members(reading)
+            if key is None or len(members) < 2:
+                continue
+            things = self.extents(members)
+            values = rank_values(key, things, self.flat.take(members), by_image=self.by_image)
+            spread = float(np.ptp(values))
+            if spread < 0.15 * float(np.abs(values).max()):
+                continue
+            fit = (values.max() - values) / spread
+            weight = np.zeros(len(self.objects))
+            weight[members] = 1.0 - fit if attribute.negated else fit
+            reading.relation = reading.relation * weight
+
+    def _rank(self, reading: Reading, ranking: Ranking, number: int | None) -> None:
+        members = self.members(reading)
+        anchor = None
+        if ranking.anchor is not None:
+            found = self.read(ranking.anchor).goodness
+            if not found.any():
+                reading.missing = reading.missing or self._missing(ranking.anchor)
+                return
+            index = int(found.argmax())
+            members = members[members != index]
+            reading.anchors.append((ranking.anchor, np.full((len(self.objects), 1), index)))
+            anchor = np.array([index])
+        reading.members = len(members)
+        count = max(1, number or 1)
+        if not len(members) or abs(ranking.rank) + (count - 1) > len(members):
+            reading.short = ranking
+            reading.relation = np.zeros(len(self.objects))
+            return
+        solid = self.known[members].all() and (anchor is None or bool(self.known[anchor].all()))
+        source = self.solid if solid else self.flat
+        things = source.take(members)
+        values = rank_values(
+            ranking.key, things, self.flat.take(members), by_image=self.by_image, anchor=None if anchor is None else source.take(anchor)
+        )
+        order = np.argsort(values, kind="stable")
+        start = ranking.rank - 1 if ranking.rank > 0 else len(members) + ranking.rank - (count - 1)
+        chosen = order[start : start + count]
+        in_pixels = self.by_image and ranking.key in {"left", "right"}
+        margin = rank_margin(ranking.key, self.flat.take(members) if in_pixels else things, self.settings.rank_margin)
+        near = np.array([np.abs(values[chosen] - value).min() < margin for value in values])
+        near[chosen] = False
+        tied = np.zeros(len(self.objects), dtype=bool)
+        tied[members[near]] = True
+        reading.tied = tied
+        keep = np.zeros(len(self.objects))
+        keep[members[chosen]] = 1.0
+        reading.relation = reading.relation * keep
+
+
+def _shaped(things: Extents, indices: NDArray[np.intp], shape: tuple[int, int, int]) -> Extents:
+    taken = things.take(indices)
+    full = (*shape, 3)
+    return Extents(taken.low.reshape(full), taken.high.reshape(full), taken.center.reshape(full), taken.heading.reshape(full), things.solid)

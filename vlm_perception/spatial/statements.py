@@ -1,0 +1,92 @@
+"""Checking claims: "the bowl is on the plate" -> true or false, with the boxes that prove it.
+
+In the manner of Visual Spatial Reasoning (Liu et al., 2023): a claim is true when the things it mentions are there
+and its relations hold between some of them. A caption is a list of claims.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vlm_perception.spatial import wording
+from vlm_perception.spatial.scene import Scene
+from vlm_perception.types import Entity, Grounding, Query, Resolution, Role, Status
+
+
+def verify(query: Query, scene: Scene) -> Resolution:
+    """Check every claim of a query.
+
+    Returns:
+        SUCCEEDED with ``verdict`` true when all claims hold, the evidence as targets and anchors, and an answer that
+        names what does not hold and why.
+    """
+    evidence: dict[tuple[int, Role], Grounding] = {}
+    told = []
+    verdict = True
+    for claim in query.statement:
+        holds, subjects, reason = _check(claim, scene)
+        verdict &= holds
+        told.append(reason)
+        for index in subjects:
+            evidence.setdefault((index, Role.TARGET), _grounding(scene, claim, index, Role.TARGET))
+            for anchor, other in _anchors(scene, claim, index):
+                evidence.setdefault((other, Role.ANCHOR), _grounding(scene, anchor, other, Role.ANCHOR))
+    answer = f"{'Yes' if verdict else 'No'}: {'; '.join(told)}."
+    ordered = sorted(evidence.items(), key=lambda entry: entry[0][1] is Role.ANCHOR)
+    return Resolution(Status.SUCCEEDED, answer, tuple(g for _, g in ordered), answer=answer, verdict=verdict)
+
+
+def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
+    """Whether a claim holds, the objects that show it (or that should have), and why."""
+    reading = scene.read(claim)
+    candidates = _several(reading.detection, scene)
+    name = wording.described(claim)
+    if not candidates:
+        if claim.number == 0:
+            return True, [], f"there is no {name}"
+        bare = replace(claim, phrase=claim.noun, attributes=(), relations=(), rankings=(), exclude=())
+        others = _several(scene.read(bare).detection, scene)
+        seen = f", only {wording.counted(bare, len(others))} that {'is' if len(others) == 1 else 'are'} not" if others else ""
+        return False, others, f"I see no {wording.name_of(claim)}{seen}"
+    if reading.missing is not None:
+        return claim.number == 0, candidates, f"I see no {wording.name_of(reading.missing)}"
+    holding = [i for i in candidates if reading.relation[i] >= scene.settings.holds]
+    n = len(holding)
+    if claim.number == 0:
+        return n == 0, holding, f"there is no {name}" if n == 0 else f"I see {wording.counted(claim, n)}"
+    if claim.number is None:
+        # "the bowls are on the plate" means all of them, "there are bowls" some.
+        everyone = bool(n) and (n == len(candidates) or not claim.definite or not claim.relations)
+        return everyone, holding or candidates, f"{n} of {wording.counted(claim, len(candidates))} {'is' if n == 1 else 'are'} so"
+    if claim.number > 1:
+        return n == claim.number, holding or candidates, f"I see {wording.counted(claim, n)}"
+    if n:
+        best = max(holding, key=lambda i: float(reading.relation[i] * reading.detection[i]))
+        return True, [best], f"the {name} is there"
+    blame = reading.failed or next(iter(claim.relations), None)
+    what = wording.relation_words(blame) if blame is not None else "as described"
+    return False, candidates[:1], f"the {wording.name_of(claim)} is there, but not {what}".replace("not not ", "")
+
+
+def _several(detection: np.ndarray[tuple[int, ...], np.dtype[np.float64]], scene: Scene) -> list[int]:
+    """Objects detected about as well as the best one."""
+    best = float(detection.max(initial=0.0))
+    if best <= 0.0:
+        return []
+    return [int(i) for i in np.argsort(-detection, kind="stable") if detection[i] >= scene.settings.set_ratio * best]
+
+
+def _grounding(scene: Scene, entity: Entity, index: int, role: Role) -> Grounding:
+    item = scene.objects[index]
+    detection = float(scene.read(entity).detection[index])
+    return Grounding(item, role, entity.phrase, min(1.0, detection if detection > 0 else item.best_score))
+
+
+def _anchors(scene: Scene, entity: Entity, index: int) -> list[tuple[Entity, int]]:
+    found = []
+    for anchor, best in scene.read(entity).anchors:
+        for other in best[index]:
+            found += [(anchor, int(other)), *_anchors(scene, anchor, int(other))]
+    return found
