@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
+sys.path.insert(0, str(Path(__file__).parent))  # perception_harness is a module of these tests
 
 DOMAIN_ID = 1 + os.getpid() % 100
 DEFAULTS = {
@@ -49,7 +52,7 @@ def color_node(ros_env, session_harness):
 
     process = NodeProcess(COLOR_NODE, "model:=colors", "tf_timeout_s:=0.3", env=ros_env)
     try:
-        session_harness.connect()
+        session_harness.connect(process)
         yield process
     finally:
         process.end()
@@ -72,8 +75,10 @@ def robot(color_node, session_harness):
     assert harness.transition("activate")
     for messages in harness.received.values():
         messages.clear()
+    said = len(color_node.output)
     yield harness
     harness.camera.running = False
+    print(color_node.output[said:])  # pytest shows it when the test fails
     assert color_node.alive, color_node.output
     assert harness.state(), "the node does not answer any more"
 
@@ -96,7 +101,7 @@ def start_node(ros_env, session_harness):
         process = NodeProcess(command, *parameters, env=ros_env)
         processes.append(process)
         if connect:
-            session_harness.connect()
+            session_harness.connect(process)
         return process
 
     yield start

@@ -234,17 +234,18 @@ class Harness:
                 assert left > 0, f"waited {timeout_s} s for {what or predicate}"
                 self._condition.wait(min(left, 0.05))
 
-    def connect(self, timeout_s: float = 30.0) -> None:
+    def connect(self, process: NodeProcess, timeout_s: float = 30.0) -> None:
         """Wait until the node is there and hears us."""
-        self.wait(
-            lambda: (
+
+        def connected():
+            assert process.alive, process.output
+            return (
                 self._command.get_subscription_count()
                 and self.node.count_publishers(f"{NODE}/result")
                 and all(client.service_is_ready() for client in self._clients.values())
-            ),
-            timeout_s,
-            "the node",
-        )
+            )
+
+        self.wait(connected, timeout_s, "the node")
         time.sleep(0.2)  # the other direction of discovery
 
     def wait_images(self, timeout_s: float = 10.0) -> None:

@@ -49,14 +49,14 @@ class Outputs:
 
         self._lock = threading.Lock()
         self._marker_keys: Any = set()
-        self._result = publisher(GroundingResult, "result", _LATCHED)
-        self._target_pose = publisher(PoseStamped, "target_pose", _RELIABLE)
-        self._detections = publisher(Detection3DArray, "detections", _RELIABLE)
-        self._label_image = publisher(Image, "label_image", _RELIABLE)
-        self._label_info = publisher(LabelInfo, "label_info", _LATCHED)
-        self._points = publisher(PointCloud2, "points", _RELIABLE)
-        self._markers = publisher(MarkerArray, "markers", _RELIABLE)
-        self._debug_image = publisher(Image, "debug_image", _RELIABLE)
+        self._result = publisher(GroundingResult, "~/result", _LATCHED)
+        self._target_pose = publisher(PoseStamped, "~/target_pose", _RELIABLE)
+        self._detections = publisher(Detection3DArray, "~/detections", _RELIABLE)
+        self._label_image = publisher(Image, "~/label_image", _RELIABLE)
+        self._label_info = publisher(LabelInfo, "~/label_info", _LATCHED)
+        self._points = publisher(PointCloud2, "~/points", _RELIABLE)
+        self._markers = publisher(MarkerArray, "~/markers", _RELIABLE)
+        self._debug_image = publisher(Image, "~/debug_image", _RELIABLE)
 
     def publish(self, outcome: Outcome, *, debug_image: bool) -> None:
         """Publish an answer about the stream on all topics.
