@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Transform
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor, SetParametersResult
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -176,18 +177,26 @@ class RgbdPlayer(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the player until the recording ends or it is told to stop; returns the exit code."""
+    # rclpy's own handler ends the spinning; Python's would also raise KeyboardInterrupt wherever we happen to be.
+    signal.signal(signal.SIGINT, lambda *_: None)
     node = None
     try:
         rclpy.init(args=args)
         node = RgbdPlayer()
-        while not node.done:
-            rclpy.spin_once(node, timeout_sec=0.5)
-        node.get_logger().info("the recording has been played")
-    except (KeyboardInterrupt, ExternalShutdownException):
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while rclpy.ok() and not node.done:
+            executor.spin_once(timeout_sec=0.5)
+        if node.done:
+            node.get_logger().info("the recording has been played")
+    except ExternalShutdownException:
         pass
     except (VlmPerceptionError, ParameterException) as error:
         sys.stderr.write(f"rgbd_player_node: {error}\n")
         return _FAILED
+    except Exception:
+        if rclpy.ok():  # being told to stop in the middle of a publication is no failure
+            raise
     finally:
         if node is not None:
             node.destroy_node()
