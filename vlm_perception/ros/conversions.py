@@ -55,6 +55,7 @@ def color_to_rgb(msg: Image) -> NDArray[np.uint8]:
     Raises:
         ImageError: unknown encoding, or ``data``/``step`` that do not fit the stated size.
     """
+    _demand_pixels(msg)
     if msg.encoding not in COLOR_ENCODINGS:
         return _color_through_cv_bridge(msg)
     sample, channels, order = COLOR_ENCODINGS[msg.encoding]
@@ -74,6 +75,7 @@ def depth_to_metres(msg: Image) -> NDArray[np.float32]:
     Raises:
         ImageError: an encoding that is no depth, or ``data``/``step`` that do not fit the stated size.
     """
+    _demand_pixels(msg)
     if msg.encoding not in DEPTH_ENCODINGS:
         raise ImageError(
             f"depth image has encoding {msg.encoding!r}; known are 16UC1 (mm) and 32FC1 (m), REP 118."
@@ -178,13 +180,19 @@ def intrinsics_to_camera_info(camera: CameraIntrinsics, header: Header) -> Camer
     return msg
 
 
+def _demand_pixels(msg: Image) -> None:
+    if msg.height == 0 or msg.width == 0:
+        raise ImageError(
+            f"the image is empty ({msg.width}x{msg.height}, encoding {msg.encoding!r});"
+            " its publisher must fill width, height, encoding and data"
+        )
+
+
 def _samples(msg: Image, sample: str, channels: int) -> NDArray[Any]:
     """(H, W, C) view on the message's data."""
     dtype = np.dtype(sample).newbyteorder(">" if msg.is_bigendian else "<")
     height, width, step = int(msg.height), int(msg.width), int(msg.step)
     what = f"{width}x{height} {msg.encoding} image"
-    if height == 0 or width == 0:
-        raise ImageError(f"{what} is empty; the camera driver must fill width, height and data")
     row_bytes = width * channels * dtype.itemsize
     if step < row_bytes:
         raise ImageError(f"{what} has step {step}, less than the {row_bytes} bytes of a row")

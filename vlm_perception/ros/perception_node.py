@@ -233,8 +233,10 @@ class PerceptionNode(LifecycleNode):
 
         def run() -> None:
             outcome = self._answer(request)
-            self._publish(outcome, brought=request.brought)
-            done(outcome.result)
+            try:
+                self._publish(outcome, brought=request.brought)
+            finally:
+                done(outcome.result)
 
         why_not = self._why_not()
         if why_not:
@@ -274,13 +276,18 @@ class PerceptionNode(LifecycleNode):
         """Publish an outcome; of images that came with a request, the result only: they are not what the robot sees."""
         result = outcome.result
         self._diagnostics.note(result)
-        log = self.get_logger().info if result.status == int(Status.SUCCEEDED) else self.get_logger().warning
-        if outcome.status is not Status.SUCCEEDED or not self._track.text:
-            log(f"{result.command[:200]!r}: {outcome.status.name}. {result.message}")
         if brought:
             self._outputs.publish_result(result)
         else:
             self._outputs.publish(outcome, debug_image=self._settings.publish_debug_image)
+        text = f"{result.command[:200]!r}: {outcome.status.name}. {result.message}"
+        # One call each, since rclpy ties severity and throttling to the line that logs.
+        if self._track.text == result.command:
+            self.get_logger().info(text, throttle_duration_sec=2.0)
+        elif outcome.status is Status.SUCCEEDED:
+            self.get_logger().info(text)
+        else:
+            self.get_logger().warning(text)
 
     def _stand_by(self) -> float | None:
         """Between commands: the running search and the tracked phrase."""
