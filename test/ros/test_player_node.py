@@ -240,7 +240,7 @@ def test_ends_cleanly_when_told(listen, play, number: signal.Signals) -> None:
 
 def test_exits_at_the_end_without_loop(listen, play) -> None:
     listener = listen()
-    process = play("rate_hz:=2.0", "loop:=false")
+    process = play("rate_hz:=0.7", "loop:=false")  # slow: discovery takes seconds on a busy machine
     assert listener.until(lambda: process.poll() is not None, 30)
     assert process.returncode == 0, process.communicate()[0]
     assert 1 <= len(listener.heard["color/camera_info"]) <= len(load_rgbd_rec(BUNDLED_RECORDING).frames)
