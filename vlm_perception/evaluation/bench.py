@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.table import Table
 
 from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
-from vlm_perception.evaluation.evaluate import up_in_camera
 from vlm_perception.evaluation.oracle import OracleModel
 from vlm_perception.evaluation.plain import plain_call
 from vlm_perception.evaluation.synthetic import TableBox, table_scene
@@ -81,7 +80,7 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
         frame = dataset.frames[0]
         images = frame.load()
         pipeline = Pipeline(OracleModel(frame), None)
-        up = up_in_camera(frame) if known_up else None
+        up = frame.up_camera if known_up else None
         stages: dict[str, list[float]] = {}
         for number in range(repeats + 3):
             answer = pipeline.answer(images, COMMAND, up_camera=up)

@@ -132,6 +132,14 @@ class DatasetFrame:
         """(H, W) instance ids, 0 = none; read-only."""
         return _read_ids(self.folder / "instances.png", (self.camera.height, self.camera.width))
 
+    @property
+    def up_camera(self) -> FloatArray | None:
+        """(3,) the world's z in the camera's optical frame, or None when the pose is unknown."""
+        if self.T_world_camera is None:
+            return None
+        up: FloatArray = self.T_world_camera[2, :3]
+        return up
+
     def mask(self, instance_id: int) -> BoolMask:
         """(H, W) true where the instance is seen."""
         return np.asarray(self.instance_ids == instance_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,8 +19,10 @@ from vlm_perception.evaluation.metrics import (
     would_touch,
 )
 from vlm_perception.evaluation.oracle import OracleModel
-from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import Answer, BoxXyxy, FloatArray, RgbdFrame, Status
+
+if TYPE_CHECKING:
+    from vlm_perception.pipeline import Pipeline
 
 _ANSWERED = (Status.SUCCEEDED, Status.NO_DEPTH)
 
@@ -157,7 +159,7 @@ def evaluate(
             for part in (pipeline.model, pipeline.segmenter):
                 if isinstance(part, OracleModel):
                     part.set_frame(frame)
-        answer = pipeline.answer(images, expression.expression, up_camera=up_in_camera(frame))
+        answer = pipeline.answer(images, expression.expression, up_camera=frame.up_camera)
         outcomes.append(
             Outcome(
                 expression=expression,
@@ -176,14 +178,6 @@ def evaluate(
         frames=len({expression.frame_id for expression in expressions}),
         outcomes=tuple(outcomes),
     )
-
-
-def up_in_camera(frame: DatasetFrame) -> FloatArray | None:
-    """(3,) the world's z in the camera's optical frame, or None when the pose is unknown."""
-    if frame.T_world_camera is None:
-        return None
-    up: FloatArray = frame.T_world_camera[2, :3]
-    return up
 
 
 def score_answer(answer: Answer, expression: Expression, frame: DatasetFrame, images: RgbdFrame) -> dict[str, float]:

@@ -19,12 +19,13 @@ _TABLE_RGB = (176, 160, 138)
 
 @dataclass(frozen=True, eq=False)
 class TableBox:
-    """An upright box on the table.
+    """An upright box on the table, or on another.
 
     Attributes:
         position_m: (2,) of its middle, in the table's plane.
         size_m: (3,) lengths along its own x, y and up.
         yaw: about up, rad.
+        base_m: height of its underside above the table.
     """
 
     label: str
@@ -32,6 +33,7 @@ class TableBox:
     position_m: tuple[float, float]
     size_m: tuple[float, float, float]
     yaw: float = 0.0
+    base_m: float = 0.0
 
     @property
     def pose_world(self) -> FloatArray:
@@ -39,7 +41,7 @@ class TableBox:
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         T = np.eye(4)
         T[:2, :2] = [[cos, -sin], [sin, cos]]
-        T[:3, 3] = (*self.position_m, self.size_m[2] / 2)
+        T[:3, 3] = (*self.position_m, self.base_m + self.size_m[2] / 2)
         return T
 
 

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from scipy.spatial import ConvexHull, QhullError
 
 from vlm_perception.types import FloatArray
 
 _CLEARLY_LONGER = 1.15
 _FOOTPRINT_POINTS = 4000
+_HULL_POINTS = 1500
+_FACETS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +29,8 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
     """The box around points.
 
     With ``up``, z is up and the other two axes are those of the smallest rectangle around the points'
-    footprint. Without it, one axis is the direction in which the points vary least (their flattest side), the
-    other two as before; z is whichever axis is nearest to the image's "up".
+    footprint. Without it, one axis is the normal of that facet of the convex hull on which the smallest such
+    box stands, as in Open3D's minimal oriented box; z is whichever axis is nearest to the image's "up".
 
     x runs along the longer horizontal side, or, where neither is clearly longer, along the one nearer to the
     camera's right, and points to the camera's right, so that it does not jump between frames.
@@ -40,8 +43,8 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
         z = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
         x, y = _footprint_axes(points_m, z)
     else:
-        flattest = np.linalg.eigh(np.cov(points_m.T) if len(points_m) > 1 else np.eye(3))[1][:, 0]
-        axes = np.column_stack((flattest, *_footprint_axes(points_m, flattest)))
+        base = _smallest_base(points_m)
+        axes = np.column_stack((base, *_footprint_axes(points_m, base)))
         upright = int(np.argmax(np.abs(axes[1])))
         z = axes[:, upright] * (-1.0 if axes[1, upright] > 0 else 1.0)
         x, y = (axes[:, i] for i in range(3) if i != upright)
@@ -50,6 +53,26 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
     along = R.T @ points_m.T
     low, high = along.min(axis=1), along.max(axis=1)
     return OrientedBox(R @ ((low + high) / 2), R, high - low)
+
+
+def _smallest_base(points_m: FloatArray) -> FloatArray:
+    """Normal of the hull facet that gives the box of least volume."""
+    points = points_m[:: max(1, len(points_m) // _HULL_POINTS)]
+    try:
+        hull = ConvexHull(points)
+    except (QhullError, ValueError):
+        # Flat, straight or a handful: the direction in which they vary least has no competitor.
+        return np.asarray(np.linalg.eigh(np.cov(points.T))[1][:, 0])
+    corners = points[hull.simplices]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    normals = hull.equations[np.argsort(-areas)[:_FACETS], :3]
+    hull_points = points[hull.vertices]
+    return np.asarray(min(normals, key=lambda normal: _volume(hull_points, normal)))
+
+
+def _volume(points_m: FloatArray, normal: FloatArray) -> float:
+    first, second = _footprint_axes(points_m, normal)
+    return float(np.prod(np.ptp(np.column_stack((first, second, normal)).T @ points_m.T, axis=1)))
 
 
 def _footprint_axes(points_m: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -24,13 +24,16 @@ class SurfaceSettings:
         mixed_step_m: a pixel whose depth lies this far from both the nearest and the farthest of its eight
             neighbours is a mixture of two surfaces (a "flying pixel"). Grows with the square of the distance
             beyond 1 m.
+        mixed_step_px: and this many times a pixel's width: 8 is a surface seen at 7 degrees, more grazing
+            than a depth camera measures one.
         gap_m: along the ray, an empty stretch this long separates two surfaces; grows likewise.
         min_cluster: of the surfaces so separated, those with a smaller share of the mask are dropped.
         max_gap_extents: and those that are farther off than this many times the object's own width.
     """
 
-    erode_px: int = 2
-    mixed_step_m: float = 0.012
+    erode_px: int = 1
+    mixed_step_m: float = 0.02
+    mixed_step_px: float = 8.0
     gap_m: float = 0.025
     min_cluster: float = 0.04
     max_gap_extents: float = 1.0
@@ -79,7 +82,7 @@ def find_surface(
     valid_pixels = int(np.count_nonzero(seen))
     visible = seen
     if valid_pixels:
-        visible = visible & ~_mixed(depth, valid, settings.mixed_step_m)
+        visible = visible & ~_mixed(depth, valid, settings.mixed_step_m, settings.mixed_step_px / focal_px)
         visible = visible & _same_object(depth, visible, max(width, height) / focal_px, settings)
     core = visible & _without_rim(crop, settings.erode_px)
     return Surface(visible, core, (u0, v0), int(np.count_nonzero(crop)), valid_pixels)
@@ -105,12 +108,12 @@ def _without_rim(mask: BoolMask, erode_px: int) -> BoolMask:
     return np.asarray(kept[inner, inner] > 0)
 
 
-def _mixed(depth: NDArray[np.float32], valid: BoolMask, step_m: float) -> BoolMask:
+def _mixed(depth: NDArray[np.float32], valid: BoolMask, step_m: float, step_slope: float) -> BoolMask:
     """Pixels in between a nearer and a farther surface."""
     kernel = np.ones((3, 3), np.uint8)
     nearest = cv2.erode(np.where(valid, depth, np.float32(1e6)), kernel)
     farthest = cv2.dilate(np.where(valid, depth, np.float32(-1e6)), kernel)
-    step = np.float32(step_m) * np.maximum(depth, np.float32(1.0)) ** 2
+    step = np.maximum(np.float32(step_m) * np.maximum(depth, np.float32(1.0)) ** 2, step_slope * depth)
     with np.errstate(invalid="ignore"):
         return np.asarray((depth - nearest > step) & (farthest - depth > step))
 

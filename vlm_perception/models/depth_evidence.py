@@ -29,19 +29,23 @@ _MAX_PLANES = 3
 _MIN_PLANE_SHARE = 0.1
 _MIN_PART_SHARE = 0.02
 _OUTSIDE_SHARE = 0.35
+_DOUBTFUL_SHARE = 0.2
+_MIN_FILL = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class DepthEvidence:
-    """(h, w) masks over a crop; a pixel in neither has no depth, or none that decides.
+    """(h, w) masks over a crop; a pixel in none has no depth, or none that decides.
 
     Attributes:
         thing: stands before what is around the box, and inside it.
         background: continues a surface that is seen around the box.
+        doubtful: inside the box, of a surface that goes on outside: the thing or a neighbour that it touches.
     """
 
     thing: BoolMask
     background: BoolMask
+    doubtful: BoolMask
 
 
 def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> DepthEvidence:
@@ -58,26 +62,48 @@ def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> Dept
     valid = valid_depth(depth_m)
     w = np.zeros(depth_m.shape, np.float32)
     np.divide(1.0, depth_m, out=w, where=valid)
-    around = valid & ~inside
-    background = _planes_from_around(w, valid, around)
-    thing = np.zeros_like(inside)
+    planes = _planes_around(w, valid, inside)
+    everything = np.any(planes, axis=0) if planes else np.zeros_like(valid)
+    evidence = _judge_parts(w, valid, everything, inside)
+    if len(planes) > 1 and _fill(evidence.thing, inside) < _MIN_FILL:
+        # What is left spans too little of the box. A neighbour's face in line with the thing's own has taken
+        # the rest along: hold only the largest plane for background, and leave the others to color.
+        evidence = _judge_parts(w, valid, planes[0], inside)
+    return evidence
+
+
+def _judge_parts(
+    w: NDArray[np.float32], valid: BoolMask, background: BoolMask, inside: BoolMask
+) -> DepthEvidence:
     parts, count = _parts(w, valid & ~background)
     total = np.bincount(parts.ravel(), minlength=count)
     within = np.bincount(parts[inside], minlength=count)
-    least = _MIN_PART_SHARE * np.count_nonzero(inside)
-    is_neighbour = within < (1 - _OUTSIDE_SHARE) * total
-    is_thing = ~is_neighbour & (within >= least)
-    is_neighbour[0] = is_thing[0] = False
-    thing = is_thing[parts] & inside
-    return DepthEvidence(thing, background | is_neighbour[parts])
+    box_pixels = np.count_nonzero(inside)
+    straddles = within < (1 - _OUTSIDE_SHARE) * total
+    is_thing = ~straddles & (within >= _MIN_PART_SHARE * box_pixels)
+    is_doubtful = straddles & (within >= _DOUBTFUL_SHARE * box_pixels)
+    is_neighbour = straddles & ~is_doubtful
+    is_thing[0] = is_doubtful[0] = is_neighbour[0] = False
+    return DepthEvidence(
+        thing=is_thing[parts] & inside,
+        background=background | is_neighbour[parts],
+        doubtful=is_doubtful[parts] & inside,
+    )
 
 
-def _planes_from_around(w: NDArray[np.float32], valid: BoolMask, around: BoolMask) -> BoolMask:
-    """Pixels of planes that hold a good share of ``around``, and are connected to it."""
-    background = np.zeros_like(valid)
+def _fill(thing: BoolMask, inside: BoolMask) -> float:
+    """Share of the box that the thing's own bounding box takes."""
+    _, _, width, height = cv2.boundingRect(thing.view(np.uint8))
+    return float(width * height) / max(1, np.count_nonzero(inside))
+
+
+def _planes_around(w: NDArray[np.float32], valid: BoolMask, inside: BoolMask) -> list[BoolMask]:
+    """Pixels of each plane that holds a good share of what is around the box, and is connected to it."""
+    around = valid & ~inside
     v, u = np.nonzero(around)
+    planes: list[BoolMask] = []
     if len(v) < 3 * _MAX_PLANES:
-        return background
+        return planes
     rng = np.random.default_rng(0)
     grid_v, grid_u = np.indices(w.shape, dtype=np.float32)
     remaining = np.ones(len(v), dtype=np.bool_)
@@ -89,14 +115,14 @@ def _planes_from_around(w: NDArray[np.float32], valid: BoolMask, around: BoolMas
         plane = _fit_plane(u[chosen], v[chosen], w[v[chosen], u[chosen]], rng)
         if plane is None:
             break
-        residual = np.abs(plane[0] * grid_u + plane[1] * grid_v + plane[2] - w)
-        on_plane = valid & (residual < PLANE_TOLERANCE_W)
+        a, b, c = plane.astype(np.float32)
+        on_plane = valid & (np.abs(a * grid_u + b * grid_v + c - w) < PLANE_TOLERANCE_W)
         hit = on_plane[v, u] & remaining
         if np.count_nonzero(hit) < _MIN_PLANE_SHARE * len(v):
             break
         remaining &= ~on_plane[v, u]
-        background |= _connected_to(on_plane, around)
-    return background
+        planes.append(_connected_to(on_plane, around))
+    return planes
 
 
 def _fit_plane(

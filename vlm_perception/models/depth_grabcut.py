@@ -95,13 +95,15 @@ class DepthGrabCut:
         if depth_m is not None:
             depth = cv2.resize(depth_m[v0:v1, u0:u1], size, interpolation=cv2.INTER_NEAREST)
             evidence = depth_evidence(depth, inside)
-            if np.count_nonzero(evidence.thing) < self._settings.min_thing_share * np.count_nonzero(inside):
-                evidence = DepthEvidence(np.zeros_like(inside), evidence.background)
+            found = np.count_nonzero(evidence.thing | evidence.doubtful)
+            if found < self._settings.min_thing_share * np.count_nonzero(inside):
+                nothing = np.zeros_like(inside)
+                evidence = DepthEvidence(nothing, evidence.background, nothing)
         small = self._cut(color, inside, box, evidence)
         large = cv2.resize(small.astype(np.float32), (u1 - u0, v1 - v0), interpolation=cv2.INTER_LINEAR) > 0.5
         mask[v0:v1, u0:u1] = large
         quality = _box_agreement(mask, (x0, y0, x1, y1))
-        with_depth = evidence is not None and bool(evidence.thing.any())
+        with_depth = evidence is not None and bool((evidence.thing | evidence.doubtful).any())
         return MaskProposal(mask, quality if with_depth else quality / 2)
 
     def _cut(self, color: RgbImage, inside: BoolMask, box: NDArray[Any], evidence: DepthEvidence | None) -> BoolMask:
@@ -109,8 +111,7 @@ class DepthGrabCut:
         slack = 1 + settings.slack * max(box[2] - box[0], box[3] - box[1])
         reachable = _box_mask(box + slack * np.array([-1, -1, 1, 1]), inside.shape)
         trimap = np.full(inside.shape, cv2.GC_PR_BGD, np.uint8)
-        has_thing = evidence is not None and bool(evidence.thing.any())
-        if has_thing and evidence is not None:
+        if evidence is not None and (evidence.thing.any() or evidence.doubtful.any()):
             trimap[inside & ~evidence.background] = cv2.GC_PR_FGD
             trimap[evidence.background] = cv2.GC_PR_BGD
             trimap[_shrink(evidence.background, settings.edge_px)] = cv2.GC_BGD
