@@ -67,10 +67,11 @@ class Processes:
         self.stop()
 
     def start(self, name: str, module: str, parameters: Mapping[str, str]) -> None:
-        """Run ``python -m module`` with ROS parameters, written as on a command line (``name:=value``)."""
+        """Run a module's ``main()`` with ROS parameters, written as on a command line (``name:=value``)."""
         self._log_dir.mkdir(parents=True, exist_ok=True)
         options = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
-        command = [sys.executable, "-m", module, "--ros-args", *options]
+        run = f"import sys; from {module} import main; sys.exit(main())"
+        command = [sys.executable, "-c", run, "--ros-args", *options]
         with self._log(name).open("wb") as log:
             # Its own session: a Ctrl-C in the terminal is passed on by stop(), once, and in order.
             self._running[name] = subprocess.Popen(  # noqa: S603 -- our own modules
