@@ -101,8 +101,7 @@ def run(dataset: RgbdRecDataset, cases: Sequence[Case], options: argparse.Namesp
         with DemoSession(processes) as session:
             session.wait_for_player()
             progress(f"the player plays {options.source}; loading the model {options.model!r}")
-            session.wait_for_node(options.timeout)
-            progress("the perception node is active")
+            progress(f"the perception node is active: {session.wait_for_node(options.timeout)}")
             for number, case in enumerate(cases, start=1):
                 if number > 1:
                     session.show(case.frame_id)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rcl_interfaces.srv import SetParameters
@@ -75,8 +76,11 @@ class DemoSession:
         infos = self._streams["camera_info"]
         self._wait(lambda: bool(infos), timeout_s, "the player publishes nothing", "player")
 
-    def wait_for_node(self, timeout_s: float) -> None:
-        """Wait until the perception node is active and listens.
+    def wait_for_node(self, timeout_s: float) -> str:
+        """Wait until the perception node is active, listens, and has loaded its model (or failed to).
+
+        Returns:
+            What the node says about its model.
 
         Raises:
             VlmPerceptionError: it does not get there; with the end of its log.
@@ -94,9 +98,19 @@ class DemoSession:
 
         self._wait(active, timeout_s, "the perception node did not become active", "perception_node")
         self._client.connect()
+        self._listen(DiagnosticArray, "/diagnostics")
+        model: list[DiagnosticStatus] = []
+
+        def loaded() -> bool:
+            for array in self._streams["diagnostics"]:
+                model[:] = [status for status in array.status if status.name == "vlm_perception: model"] or model
+            return bool(model) and model[0].level != DiagnosticStatus.WARN
+
+        self._wait(loaded, timeout_s, "the model was not loaded", "perception_node")
         outputs = self._client.result_topic.rsplit("/", 1)[0]
         self._listen(Image, f"{outputs}/debug_image")
         self._listen(PointCloud2, f"{outputs}/points")
+        return str(model[0].message)
 
     def show(self, frame: str) -> None:
         """Have the player play this frame from now on, and wait until it does.
