@@ -104,7 +104,9 @@ class ClauseReader(NounPhraseReader):
             self.cursor.pos += 1
         split = self._destination_start(frame)
         targets = self._targets(base, split)
-        self.cursor.take_any(PARTICLES)
+        self.cursor.take("upside")
+        if not ANCHORED.find(self.cursor):
+            self.cursor.take_any(PARTICLES)
         if base in {"turn", "switch"} and self.cursor.word() in {"on", "off"} and not is_start(self.cursor, 1):
             base = f"turn {self.cursor.word()}"
             self.cursor.pos += 1
@@ -137,7 +139,10 @@ class ClauseReader(NounPhraseReader):
             pronoun = self._antecedents(base)
             targets = pronoun if pronoun is not None else self.entities()
             if split is not None and not cursor.done:
+                cursor.take("upside")
                 cursor.take_any(PARTICLES)
+                if cursor.word() in lx.ARTICLES and cursor.word(1) in {"little", "bit"}:
+                    cursor.pos += 2
                 if not cursor.done and not cursor.take(","):
                     targets = [*targets, *self.entities()]
         finally:
@@ -167,6 +172,8 @@ class ClauseReader(NounPhraseReader):
             return None
         cursor.pos += 1
         cursor.take_any({"both", "all"})
+        if base in {"turn", "switch"} and cursor.word() in {"on", "off"}:
+            base = f"turn {cursor.word()}"
         if word in {"it", "this", "that"}:
             if base in {"close", "open", "turn on", "turn off", "press"} and self.last_destination is not None:
                 return [self.last_destination]
@@ -235,9 +242,16 @@ class ClauseReader(NounPhraseReader):
                 spots_at = i
             joined = before == "and"
             if word not in _SOURCES and not described and not joined:
+                if spots and spots[-1][3] and spots[-1][2] != "between" and self._new_item(spots[-1][1], i):
+                    break  # "... on the green block and the blue block on the red block"
                 spots.append((spots_at, found[1], found[0] if real else "place", real))
             i = found[1]
         return self._pick_spot(frame, spots, start)
+
+    def _new_item(self, start: int, stop: int) -> bool:
+        """Whether "and the ..." between two places opens another thing with a destination of its own."""
+        words = [t.word for t in self.cursor.tokens[start:stop]]
+        return any(a == "and" and (b in lx.ARTICLES or is_content(b)) for a, b in zip(words, words[1:], strict=False))
 
     def _pick_spot(self, frame: str, spots: list[tuple[int, int, str, bool]], start: int) -> int | None:
         cursor = self.cursor

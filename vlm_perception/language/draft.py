@@ -24,6 +24,7 @@ class Draft:
     exclude: list[Entity] = field(default_factory=list)
     number: int | None = 1
     counted: bool = False  # a numeral or quantifier fixed the number
+    chosen: bool = False  # "two of the five": the number is settled
     definite: bool = True
     ordinal: int | None = None
     among: int | None = None
@@ -50,7 +51,7 @@ class Draft:
         words[head], many = singular(words[head])
         if many and not self.counted:
             self.number = None
-        if len(words) == 1 and words[0] in lx.GENERIC_NOUNS:
+        if len(words) == 1 and words[0] in lx.GENERIC_NOUNS | {"nothing"}:
             return THING
         return " ".join(words)
 
@@ -62,7 +63,7 @@ class Draft:
             key = places.pop(0) if places else ("high" if part else "left")
             self.rankings.append(Ranking(key, self.ordinal, among=self.among))
             self.ordinal = None
-        single = self.number == 1 and self.definite and len(places) == 1
+        single = self.number is not None and self.definite and len(places) == 1
         for key in places:
             if single:
                 self.rankings.append(Ranking(key, 1, among=self.among))

@@ -142,7 +142,7 @@ SPELLING: Final[dict[str, str]] = {
     "left-side": "left", "right-side": "right", "&": "and", "+": "and",
 }  # fmt: skip
 SPLIT: Final[dict[str, str]] = {
-    "infront": "in front", "ontop": "on top", "inbetween": "in between", "nextto": "next to", "leftof": "left of",
+    "infront": "in front", "ontop": "on top", "inbetween": "in between", "nextto": "next to", "nexto": "next to", "leftof": "left of",
     "rightof": "right of", "alot": "a lot", "pickup": "pick up", "isn't": "is not", "aren't": "are not",
     "isnt": "is not", "arent": "are not", "doesn't": "does not", "doesnt": "does not", "don't": "do not",
     "dont": "do not", "wasn't": "was not", "weren't": "were not", "can't": "can not", "cannot": "can not",
@@ -187,7 +187,7 @@ STOPS: Final = (
     | INDEFINITE
     | {"and", "or", "then", "but", "not", "while", "so", "me", "you", "us", "i", "we", "he", "she", "does", "do", "did"}
     | {"has", "have", "had", "there", "here", "please", "both", "when", "where", "if", "whether", "because", "who", "'s"}
-    | {"sits", "stands", "lies", "rests", "leans", "appears", "stays", "remains", "seems", "looks", "hangs", "excluding"}
+    | {"sits", "stands", "lies", "rests", "leans", "appears", "stays", "remains", "seems", "looks", "hangs", "excluding", "neither", "nor", "say", "says", "mean"}
     | {",", ";", ".", "?", "!", ":", "&", "+", "such", "should", "would", "could", "will", "must", "also", "let", "how"}
 )
 """Words that no noun phrase runs across."""

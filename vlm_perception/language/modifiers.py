@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
     from vlm_perception.language.tokens import Cursor
 
-_EXCEPTIONS = (("except", "for"), ("except",), ("other", "than"), ("apart", "from"), ("aside", "from"), ("besides",),
+EXCEPTIONS = (("except", "for"), ("except",), ("other", "than"), ("apart", "from"), ("aside", "from"), ("besides",),
                ("excluding",), ("but", "not"), ("rather", "than"), ("instead", "of"), ("not", "counting"), ("without", "counting"))  # fmt: skip
 _VIEWER_KEY = {"near": "near", "next_to": "near", "in_front_of": "front", "far_from": "far", "behind": "back", "left_of": "left",
                "right_of": "right", "at": "near"}  # fmt: skip
@@ -49,7 +49,7 @@ def read_modifiers(reader: NounPhraseReader, d: Draft, depth: int) -> None:
             or _partitive(reader, d)
             or _late_complement(reader, d)
             or _superlative_after(reader, d)
-            or _trailing_position(cursor, d)
+            or _trailing_word(cursor, d)
             or _exception(reader, d, depth)
             or _with(reader, d)
             or _aside(cursor, d)
@@ -108,7 +108,8 @@ def _ordinal_direction(cursor: Cursor, d: Draft) -> bool:
     cursor.take("counting")
     cursor.take("counted")
     cursor.take("starting")
-    if cursor.take_any({"from", "on", "at", "to", "in"}):
+    linked = cursor.take_any({"from", "on", "at", "to", "in"})
+    if linked:
         cursor.skip_articles()
         word = cursor.take_any(OF_DIRECTION)
         if word and cursor.word() != "of":
@@ -117,7 +118,9 @@ def _ordinal_direction(cursor: Cursor, d: Draft) -> bool:
             if cursor.take("to"):
                 cursor.skip_articles()
                 cursor.take_any(OF_DIRECTION)
-            d.rankings.append(Ranking(OF_DIRECTION[word], d.ordinal, among=d.among))
+            # "the last one on the right" is the rightmost, "the last from the right" the leftmost.
+            rank = abs(d.ordinal) if linked != "from" else d.ordinal
+            d.rankings.append(Ranking(OF_DIRECTION[word], rank, among=d.among))
             d.ordinal = None
             return True
     cursor.pos = start
@@ -134,14 +137,15 @@ def _partitive(reader: NounPhraseReader, d: Draft) -> bool:
     start = cursor.pos
     cursor.pos += 1
     mentions = len(reader.mentions)
-    if cursor.word() in {"them", "these", "those"} and not is_content(cursor.word(1)):
+    if cursor.word() in {"them", "these", "those"} and (cursor.word(1) == "all" or not is_content(cursor.word(1))):
         cursor.pos += 1
+        cursor.take("all")
         if reader.mentions:
             d.nouns = reader.mentions[-1].noun.split()
             d.counted = True
         d.generic = True
         return True
-    group = reader.entity(depth=1)
+    group = reader.entity(depth=1) or _bare_number(cursor)
     del reader.mentions[mentions:]
     if group is None:
         cursor.pos = start
@@ -158,6 +162,13 @@ def _partitive(reader: NounPhraseReader, d: Draft) -> bool:
     if group.number not in {1, None}:
         d.among = group.number
     return True
+
+
+def _bare_number(cursor: Cursor) -> Entity | None:
+    """ "(the) two" in "the larger of the two"."""
+    cursor.skip_articles()
+    number = lx.NUMBERS.get(cursor.take_any(lx.NUMBERS), 0)
+    return Entity(THING, THING, number=number) if number > 1 else None
 
 
 def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> Ranking | None:
@@ -255,6 +266,8 @@ def _superlative_after(reader: NounPhraseReader, d: Draft) -> bool:
     ranking = Ranking(key, ordinal or d.ordinal or 1, text=word)
     d.ordinal = None
     d.open_ranking = False
+    if key in {"near", "far"} and word in lx.COMPARATIVES and _compared(reader, d, key):
+        return True
     if key in {"near", "far"} or cursor.word() in {"to"}:
         if not (cursor.word() == "to" and reader.to_is_goal and key not in {"near", "far"}):
             ranking = _complement(reader, ranking) or ranking
@@ -264,10 +277,30 @@ def _superlative_after(reader: NounPhraseReader, d: Draft) -> bool:
     return True
 
 
-def _trailing_position(cursor: Cursor, d: Draft) -> bool:
-    """ "the mug left", "the drawer second from top" are short for "on the left"."""
+def _compared(reader: NounPhraseReader, d: Draft, key: str) -> bool:
+    """ "closer to me than the bowl" compares two things along the line of sight."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.take_any({"to", "from"})
+    cursor.skip_articles()
+    if cursor.take_any(lx.VIEWER) and cursor.take("than"):
+        other = _anchor(reader, 1)
+        if other is not None:
+            d.relations.append(Relation("in_front_of" if key == "near" else "behind", (other,), text="than"))
+            return True
+    cursor.pos = start
+    return False
+
+
+def _trailing_word(cursor: Cursor, d: Draft) -> bool:
+    """ "the mug left" is short for "on the left"; "a mug full", "the mug red" put the adjective last."""
     word = cursor.word()
-    if word not in {"left", "right"} or not d.nouns or ANCHORED.find(cursor) or is_content(cursor.word(1)):
+    if d.nouns and kind_of(word) in {"color", "state"} and not is_content(cursor.word(1)) and not ANCHORED.find(cursor):
+        attribute = take_attribute(cursor, predicative=True)
+        if attribute is not None:
+            d.attributes.append(attribute)
+            return True
+    if word not in {"left", "right"} or not d.nouns or ANCHORED.find(cursor) or is_content(cursor.word(1)) or _better_after(cursor):
         return False
     cursor.pos += 1
     d.places.append(lx.POSITIONS[word])
@@ -280,13 +313,16 @@ def _exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     start = cursor.pos
     cursor.take(",")
     matched = False
-    for pattern in _EXCEPTIONS:
+    for pattern in EXCEPTIONS:
         stop = cursor.reach(pattern)
         if stop >= 0:
             cursor.pos = stop
             matched = True
             break
     if not matched and not (cursor.take("not") and cursor.word() in lx.ARTICLES | lx.DEMONSTRATIVES):
+        cursor.pos = start
+        return False
+    if depth > 0 and (ANCHORED.find(cursor) or UNANCHORED.find(cursor)):
         cursor.pos = start
         return False
     if matched and (ANCHORED.find(cursor) or UNANCHORED.find(cursor)):
@@ -311,13 +347,14 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
     """ "with a lid" is a visible feature; "with a spoon in it" is a relation."""
     cursor = reader.cursor
     start = cursor.pos
-    cursor.take_any({"that", "which"})
-    has = bool(cursor.take_any({"has", "have", "holds", "contains"}))
-    holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains"}
-    if not has and not cursor.take("with"):
+    relative = cursor.take_any({"that", "which"})
+    has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
+    holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
+    without = not has and cursor.take("without")
+    if not has and not without and not cursor.take("with"):
         cursor.pos = start
         return False
-    negated = bool(cursor.take("no"))
+    negated = bool(cursor.take("no")) or without
     begin = cursor.pos
     stop = begin
     while stop < cursor.end and (is_content(cursor.tokens[stop].word) or cursor.tokens[stop].word in {"the", "a", "an", "and", "of", "its"}):
@@ -340,7 +377,8 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
                 cursor.take_any({"it", "them", "top"})
                 if cursor.take("of"):
                     cursor.take_any({"it", "them"})
-            d.relations.append(Relation("supports" if place == "on" else "contains", (anchor,), negated, text="with"))
+            nothing = "nothing" in words
+            d.relations.append(Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with"))
             return True
         cursor.pos = start
         return False
@@ -383,7 +421,7 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         word = cursor.word()
         if found and not (word == "right" and _better_after(cursor)):
             break
-        if word == "not":
+        if word in {"not", "neither"}:
             negated = not negated
         elif not (word in lx.POSTURES or word in lx.INTENSIFIERS or (relative and (word in lx.BE or word in lx.STANDS)) or word in {"does", "do"}):
             break
@@ -501,7 +539,7 @@ def _predicative(reader: NounPhraseReader, d: Draft, negated: bool, start: int) 
         cursor.pos = start
         return False
     d.attributes.append(replace(attribute, negated=negated))
-    while cursor.word() in {"and", "or"} and kind_of(cursor.word(1)):
+    while cursor.word() in {"and", "or", "nor"} and kind_of(cursor.word(1)):
         mark = cursor.pos
         cursor.pos += 1
         further = take_attribute(cursor, predicative=True)

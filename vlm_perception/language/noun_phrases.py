@@ -8,12 +8,15 @@ from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.draft import THING, Draft
-from vlm_perception.language.modifiers import read_modifiers, read_partitive_or_part
+from vlm_perception.language.modifiers import EXCEPTIONS, read_modifiers, read_partitive_or_part
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES, UNANCHORED
 from vlm_perception.language.tokens import Cursor
-from vlm_perception.types import Entity, Ranking, Relation
+from vlm_perception.types import CommandError, Entity, Ranking, Relation
 
+_MAX_DEPTH = 10
+_VERBAL = frozenset("contains contain touches touch faces surrounds".split())
+_INDEFINITE_PRONOUNS = frozenset("something anything everything nothing".split())
 _FILLERS = frozenset("only same entire whole actual specific particular given single following own different".split())
 
 
@@ -29,10 +32,18 @@ class NounPhraseReader:
     # ------------------------------------------------------------------ public
 
     def entity(self, depth: int = 0) -> Entity | None:
-        """Read one noun phrase; None (cursor unmoved) where there is none."""
+        """Read one noun phrase; None (cursor unmoved) where there is none.
+
+        Raises:
+            CommandError: phrases are nested too deeply.
+        """
+        if depth > _MAX_DEPTH:
+            raise CommandError(f"more than {_MAX_DEPTH} things are described by one another; say it in simpler words")
         cursor = self.cursor
         start = cursor.pos
         draft = Draft()
+        if cursor.word() == "not" and cursor.word(1) in lx.ARTICLES:  # "not the red one"
+            draft.generic = True
         self._determiners(draft)
         pronoun = None if draft.determined or draft.other else self._pronoun()
         if pronoun is not None:
@@ -40,7 +51,8 @@ class NounPhraseReader:
         self._premodifiers(draft)
         self._nouns(draft)
         owner_stop = cursor.pos
-        while draft.nouns and cursor.take("'s"):
+        while draft.nouns and cursor.word() == "'s" and self._owns_part():
+            cursor.pos += 1
             owner = draft.freeze(cursor.text(start, owner_stop))
             draft = Draft(relations=[Relation("part_of", (owner,), text="'s")])
             self._premodifiers(draft)
@@ -83,6 +95,8 @@ class NounPhraseReader:
             cursor.take(",")
             joined = cursor.take("and") or cursor.take("or") or cursor.take("as", "well", "as") or cursor.take("plus")
             cursor.take("also")
+            if joined and cursor.word() == "then" and not self.starts_clause():
+                cursor.pos += 1
             if not joined and not (cursor.pos > mark and self._lists_on()):
                 cursor.pos = mark
                 break
@@ -104,12 +118,14 @@ class NounPhraseReader:
         while not cursor.done:
             word = cursor.word()
             following = cursor.word(1)
-            if word in {"a", "an"} and following in {"pair", "couple", "set"} and cursor.word(2) == "of":
-                cursor.pos += 3
+            paired = 1 if word in lx.ARTICLES else 0
+            if cursor.word(paired) in {"pair", "couple", "set"} and cursor.word(paired + 1) == "of":
+                following = cursor.word(paired)
+                cursor.pos += paired + 2
                 many = singular(self._head_ahead())[1]
                 d.number, d.counted, d.definite = (None, True, False) if many and following == "set" else (2, True, False)
-                if not many:
-                    d.number = 1
+                if not many:  # scissors: a pair is one thing
+                    d.number, d.definite = 1, word not in {"a", "an"}
             elif word in lx.ARTICLES:
                 cursor.pos += 1
                 d.determined = True
@@ -138,8 +154,10 @@ class NounPhraseReader:
                 if word == "one" and following in (lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES):
                     break
                 cursor.pos += 1
-                d.number, d.counted = self._number(word), True
+                if not d.chosen:
+                    d.number, d.counted = self._number(word), True
                 if cursor.take("of"):
+                    d.chosen = True
                     d.definite = False
                     d.determined = False
                     continue
@@ -210,6 +228,10 @@ class NounPhraseReader:
                 self._superlative(d)
                 continue
             if word in lx.POSITIONS and self._positional(d):
+                continue
+            if d.rankings and self._numeral(word) and word != "one" and is_content(following):
+                cursor.pos += 1
+                d.number, d.counted = self._number(word), True
                 continue
             attribute = take_attribute(cursor)
             if attribute is None:
@@ -286,6 +308,19 @@ class NounPhraseReader:
                 if word == "ones" and not d.counted:
                     d.number = None
                 return
+            if word in _INDEFINITE_PRONOUNS and not d.nouns:
+                cursor.pos += 1
+                d.generic, d.definite = True, word == "everything"
+                if word == "everything":
+                    d.number, d.counted = None, True
+                attribute = take_attribute(cursor, predicative=True)
+                if attribute is not None:
+                    d.attributes.append(attribute)
+                return
+            if word == "'s" and d.nouns and not self._owns_part() and is_content(following):
+                cursor.pos += 1
+                d.nouns[-1] += "'s"
+                continue
             if not is_content(word) or self._ends_nouns(d):
                 break
             cursor.pos += 1
@@ -305,6 +340,14 @@ class NounPhraseReader:
                 if cursor.word() == "and" and (d.nouns[-1], cursor.word(1)) in lx.BINOMIALS:
                     d.nouns += ["and", cursor.word(1)]
                     cursor.pos += 2
+
+    def _owns_part(self) -> bool:
+        """Whether a possessive names a part ("the cabinet's top drawer") and not a kind ("rubik's cube")."""
+        cursor = self.cursor
+        i = cursor.pos + 1
+        while i < cursor.end and (cursor.tokens[i].word in lx.POSITIONS.keys() | lx.SUPERLATIVES.keys() | lx.ORDINALS.keys() or kind_of(cursor.tokens[i].word)):
+            i += 1
+        return i < cursor.end and singular(cursor.tokens[i].word)[0] in lx.PARTS | {"drawer", "door"}
 
     def _is_filling(self) -> bool:
         """Whether "of" joins a container and its content ("box of cookies"), not a part and its whole."""
@@ -328,11 +371,17 @@ class NounPhraseReader:
             if word in lx.POSTURES and (not is_content(following) or ANCHORED.find(cursor, cursor.pos + 1) is not None):
                 return True
             return word in lx.VAGUE_TAILS and not is_content(following) and not d.determined
-        if word in lx.SUPERLATIVES or word in lx.COMPARATIVES or word in PARTICIPLES or word in lx.ORDINALS:
+        if word in lx.SUPERLATIVES or word in lx.COMPARATIVES or word in PARTICIPLES or word in lx.ORDINALS or word == "upside":
+            return True
+        if kind_of(word) in {"color", "state"} and word not in lx.NOUN_TOO - {"open"} and not is_content(following):
+            return True
+        if any(cursor.reach(pattern) >= 0 for pattern in EXCEPTIONS):
             return True
         if ANCHORED.find(cursor) or UNANCHORED.find(cursor):
             return True
-        if word in lx.POSTURES | lx.STANDS | lx.INTENSIFIERS | lx.VAGUE_TAILS | lx.POSITIONS.keys():
+        if word in _VERBAL:
+            return True
+        if word in lx.POSTURES | lx.STANDS | lx.INTENSIFIERS | lx.VAGUE_TAILS | {"left", "right"}:
             return not is_content(following) or bool(ANCHORED.find(cursor, cursor.pos + 1))
         return False
 

@@ -52,8 +52,7 @@ def parse(text: str) -> Query:
     question = read_question(ClauseReader(Cursor(list(tokens))), clean)
     if question is not None and _meaningful(question):
         return question
-    cursor = Cursor(list(tokens))
-    query = _command(cursor, clean) or _description(Cursor(list(tokens)), clean)
+    query = _instruction(tokens, clean)
     if query is None:
         raise CommandError(f'nothing to find in "{_short(clean)}"; {_HINT}')
     return query
@@ -133,6 +132,20 @@ def _meaningful(query: Query) -> bool:
     return bool(query.items or query.statement or query.task in {Task.DESCRIBE, Task.ASK})
 
 
+def _instruction(tokens: list[Token], clean: str) -> Query | None:
+    """A command or a description; or else a caption of several sentences, taken as claims."""
+    try:
+        return _command(Cursor(list(tokens)), clean) or _description(Cursor(list(tokens)), clean)
+    except CommandError:
+        if not any(t.word in lx.BE | lx.STANDS for t in tokens):
+            raise
+        cursor = Cursor(list(tokens))
+        claims = read_statement(ClauseReader(cursor), clean)
+        if claims is None or not cursor.done:
+            raise
+        return claims
+
+
 def _command(cursor: Cursor, clean: str) -> Query | None:
     reader = ClauseReader(cursor)
     plan = reader.read()
@@ -156,8 +169,13 @@ def _check_rest(cursor: Cursor, clean: str) -> None:
     while cursor.take_any(_PUNCTUATION | lx.VAGUE_TAILS | {"and", "then"}):
         pass
     rest = [t for t in cursor.tokens[cursor.pos : cursor.end] if is_content(t.word)]
+    for token in cursor.tokens[cursor.pos : cursor.end]:
+        if token.word in lx.OBJECT_PRONOUNS:
+            raise CommandError(f'what is "{token.raw}" in "{_short(clean)}"? name the thing')
     if rest:
         said = " ".join(t.raw for t in cursor.tokens[cursor.pos : cursor.end] if t.raw)
+        if cursor.pos == 1 and cursor.word() in lx.ARTICLES:  # "juggle the mugs": the word before is the riddle
+            said = cursor.tokens[0].raw
         raise CommandError(f'did not understand "{_short(said)}" in "{_short(clean)}"; say it in simpler words')
 
 

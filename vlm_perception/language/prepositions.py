@@ -29,8 +29,8 @@ _ANCHORED: Final[dict[str, str]] = {
     "contains": "containing|that contains|which contains|filled with|full of",
     "supports": "supporting|carrying",
     "next_to": "next to|beside|by|adjacent to|alongside|at side of|to side of|by side of|next|besides of|side by side with|neighboring|on side of",
-    "near": "near|near to|close to|close by|in vicinity of|nearby|not far from|nearby to|around near",
-    "far_from": "far from|far away from|away from|distant from",
+    "near": "as close as possible to|as near as possible to|near|near to|close to|close by|in vicinity of|nearby|not far from|nearby to|around near",
+    "far_from": "as far as possible from|as far away as possible from|far from|far away from|away from|distant from",
     "between": "between|in between|in middle between|amid|among|amongst|from between|midway between",
     "around": "around|surrounding|all around|round about",
     "against": "against|leaning against|leaning on|propped against|resting against",
@@ -69,10 +69,8 @@ def _anchored() -> dict[Pattern, str]:
                 entries[_pattern(f"{prefix} {form.format(side)}")] = f"{side}_of"
         entries[(side, "to")] = f"{side}_of"
         entries[("to", side, "to")] = f"{side}_of"
-    entries.pop(("to", "back", "of"), None)
-    entries[("to", "back", "of")] = "at_back_of"
-    entries[("at", "back", "of")] = "at_back_of"
-    entries[("to", "front", "of")] = "at_front_of"
+    entries[("in", "front", "of")] = "in_front_of"
+    entries[("in", "back", "of")] = "behind"
     entries.pop(("next",))
     return entries
 

@@ -267,7 +267,7 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
     """ "what is on the plate", "what color is the mug", and other open questions for a model that answers."""
     cursor = reader.cursor
     word = cursor.word()
-    if word not in {"what", "who", "why", "when", "how", "whose"}:
+    if word not in {"what", "who", "why", "when", "how", "whose", "read"}:
         return None
     cursor.pos += 1
     if word == "what" and cursor.word() in _FACTS:
@@ -280,7 +280,7 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
     if word in {"what", "who"} and (cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS)):
         thing = Entity(THING, THING, number=None, text=word)
         mark = cursor.pos
-        described = _predicate(reader, thing)
+        described = None if cursor.word() in lx.ARTICLES else _predicate(reader, thing)
         if described is not None and (described.relations or described.rankings):
             if described.rankings:
                 described = replace(described, number=1)
@@ -303,7 +303,8 @@ def _yes_no(reader: ClauseReader, text: str) -> Query | None:
     helper = cursor.take_any(lx.BE | {"does", "do", "did"})
     if not helper:
         return None
-    negated = bool(cursor.take("not"))
+    cursor.take("not")  # "isn't the bowl on the plate?" asks whether it is
+    negated = False
     first = reader.entity_bare() if helper in lx.BE else None
     subjects = [first] if first is not None else reader.entities()
     if not subjects:

@@ -14,7 +14,7 @@ from vlm_perception.language import lexicon as lx
 Pattern = tuple[str, ...]
 
 _QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": " ", "”": " ", '"': " ", "–": "-", "—": ","})
-_TOKEN: Final = re.compile(r"[^\W_]+(?:['\-./][^\W_]+)*'?|[,;:.?!()&+]", re.UNICODE)
+_TOKEN: Final = re.compile(r"(?:dr|st|mr|mrs|ms)\.(?=\s)|[^\W_]+(?:['\-./&][^\W_]+)*'?|[,;:.?!()&+]", re.UNICODE | re.IGNORECASE)
 # Long function words that may be misspelt by one letter; short ones are listed in the lexicon.
 _FUZZY: Final = frozenset(
     "between behind beside beneath underneath against inside nearest closest furthest farthest leftmost rightmost "
@@ -22,7 +22,7 @@ _FUZZY: Final = frozenset(
     .split()
 )  # fmt: skip
 _NOT_FUZZY: Final = frozenset(
-    "bedside closet closets seconds middles bottoms ground grounds insider insides bottomed inside outside riddle fiddle "
+    "besides bedside closet closets seconds middles bottoms ground grounds insider insides bottomed inside outside riddle fiddle "
     "peddle puddle muddle paddle saddle middlesex button cotton accept expect pleased pleases round beside expects lagers "
     "lager larges smalls beckon reckon season sealant topmast surround reside decide aground arounds before become "
     "piddle meddle midday biddle mandle".split()
@@ -80,6 +80,7 @@ def tokenize(text: str) -> list[Token]:
 
 def _tokens_of(raw: str) -> list[Token]:
     word = raw.lower()
+    word = word.removesuffix(".") if len(word) > 1 else word
     if word in "()":
         return [Token(",", raw)]
     word = _mend(word)
@@ -161,23 +162,40 @@ class Cursor:
             self.pos += 1
 
 
+class _Node:
+    """A step in the prefix tree of a ``PatternTable``."""
+
+    __slots__ = ("following", "value")
+
+    def __init__(self) -> None:
+        self.following: dict[str, _Node] = {}
+        self.value: str | None = None
+
+
 class PatternTable:
-    """Word patterns, found longest first at a cursor."""
+    """Word patterns, the longest one found first; articles between the words of a pattern are passed over."""
 
     def __init__(self, entries: dict[Pattern, str]) -> None:
-        self._by_first: dict[str, list[tuple[Pattern, str]]] = {}
+        self._root = _Node()
         for pattern, value in entries.items():
-            self._by_first.setdefault(pattern[0], []).append((pattern, value))
-        for found in self._by_first.values():
-            found.sort(key=lambda entry: -len(entry[0]))
+            node = self._root
+            for word in pattern:
+                node = node.following.setdefault(word, _Node())
+            node.value = value
 
     def find(self, cursor: Cursor, start: int | None = None) -> tuple[str, int] | None:
         """The value of the longest pattern that stands at ``start`` (default: the cursor), and where it ends."""
         i = cursor.pos if start is None else start
-        if i >= cursor.end:
-            return None
-        for pattern, value in self._by_first.get(cursor.tokens[i].word, ()):
-            stop = cursor.reach(pattern, i)
-            if stop >= 0:
-                return value, stop
-        return None
+        node: _Node | None = self._root
+        found = None
+        while i < cursor.end:
+            word = cursor.tokens[i].word
+            node = node.following.get(word) if node is not None else None
+            if node is None:
+                break
+            i += 1
+            if node.value is not None:
+                found = (node.value, i)
+            while node.following and i < cursor.end and cursor.tokens[i].word in lx.ARTICLES:
+                i += 1
+        return found

@@ -21,7 +21,7 @@ _ACT: Final = (
 _SEE: Final = (
     "find|find me|locate|detect|segment|show|show me|look for|look at|search for|identify|highlight|track|follow|watch|"
     "spot|recognize|mark|outline|select|choose|see|check for|get a view of|ground|focus on|keep track of|keep an eye on|"
-    "tell me where|where is|where are|where can i find|where do you see|zoom in on|give me position of|"
+    "tell me where|show me where|find out where|where is|where are|where can i find|where do you see|zoom in on|give me position of|"
     "give me location of|give me pose of|what is position of|what is location of|what is pose of|get position of|get pose of"
 )
 _POINT: Final = "point to|point at|point out|point toward|point me to|indicate"
@@ -46,6 +46,9 @@ _NOUN_VERBS: Final = frozenset(
 )
 
 
+_NEVER_THINGS: Final = frozenset("pick grab get take put open close grasp select see hold reach move lift push pull bring find go".split())
+
+
 def _gerund(verb: str) -> str:
     first, _, rest = verb.partition(" ")
     if first in {"put", "set", "get", "grab", "drop", "grip", "hit", "cut", "shut", "flip", "tap", "drag", "slip", "spot"}:
@@ -59,7 +62,7 @@ def _table() -> PatternTable:
     entries: dict[Pattern, str] = {}
     for frame, verbs in (("move", _MOVE), ("act", _ACT), ("see", _SEE), ("point", _POINT), ("describe", _DESCRIBE), ("count", _COUNT)):
         for verb in verbs.split("|"):
-            value = f"{frame}:{_BASE.get(verb, verb)}"
+            value = f"{frame}:{verb.split()[0] if frame == 'point' else _BASE.get(verb, verb)}"
             entries.setdefault(tuple(w for w in verb.split() if w != "a"), value)
             if frame in {"move", "act"} and " and " not in verb:
                 entries.setdefault(tuple(_gerund(verb).split()), value)
@@ -84,6 +87,8 @@ def find_verb(cursor: Cursor, *, initial: bool) -> tuple[str, str, int] | None:
     frame, _, base = value.partition(":")
     words = [t.word for t in cursor.tokens[cursor.pos : stop]]
     following = cursor.tokens[stop].word if stop < cursor.end else ""
+    if initial and not following and len(words) == 1 and words[0] in _NEVER_THINGS:
+        return frame, base, stop
     if len(words) == 1 and words[0] in _NOUN_VERBS and not _verb_like(following, initial=initial):
         return None
     if words[0] in {"clean", "clear", "open", "close", "shut", "empty", "dry"} and initial and not following:
