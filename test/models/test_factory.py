@@ -56,7 +56,7 @@ def test_states(monkeypatch, tmp_path):
     assert availability(ModelEntry("a", requires=("numpy", "no_such_module_xyz"), **row)) == "missing no_such_module_xyz"
     assert availability(ModelEntry("a", hub_id="nobody/nothing", **row)) == "needs download"
     assert availability(ModelEntry("a", **row)) == "ready"
-    monkeypatch.setattr(registry, "asset_path", lambda *parts: tmp_path.joinpath(*parts))
+    monkeypatch.setattr(registry, "asset_path", tmp_path.joinpath)
     entry = ModelEntry("a", asset="some", **row)
     assert availability(entry) == "missing files"
     (tmp_path / "some").mkdir()

@@ -1,0 +1,101 @@
+"""Parsers against a corpus of broken outputs: salvage what is certain, report the rest, never invent."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vlm_perception.models.parsers import florence, written
+from vlm_perception.models.parsers.kosmos import parse_kosmos
+from vlm_perception.models.parsers.paligemma import parse_paligemma
+
+CORPUS = Path(__file__).parent / "corpus"
+PARSERS = {
+    "written": lambda text, limits=(1000, 1000): written.parse_written(text, limits),
+    "points": lambda text, limits=(100, 100): written.parse_points(text, limits),
+    "florence": lambda text, limits=None: florence.parse_boxes(text),
+    "florence_polygons": lambda text, limits=None: florence.parse_polygons(text),
+    "florence_quads": lambda text, limits=None: florence.parse_quads(text),
+    "paligemma": lambda text, limits=None: parse_paligemma(text),
+    "kosmos": lambda text, limits=None: parse_kosmos(text),
+}
+LARGEST = {"written": 1000, "points": 100, "florence": 999.5, "florence_polygons": 999, "florence_quads": 999,
+           "paligemma": 1023, "kosmos": 1}  # fmt: skip
+
+
+def cases():
+    for kind in PARSERS:
+        for case in yaml.safe_load((CORPUS / f"{kind}.yaml").read_text(encoding="utf-8")):
+            yield pytest.param(kind, case, id=f"{kind}-{case['name']}")
+
+
+@pytest.mark.parametrize(("kind", "case"), cases())
+def test_corpus(kind, case):
+    limits = {"limits": tuple(case["limits"])} if "limits" in case else {}
+    parsed = PARSERS[kind](case["text"], **limits)
+    scale = 32 if kind == "kosmos" else 1
+    got = [[place.label, *(v * scale for v in place.box)] for place in parsed.places]
+    assert [row[0] for row in got] == [row[0] for row in case["places"]]
+    for ours, expected in zip(got, case["places"], strict=True):
+        assert ours[1:] == pytest.approx(expected[1:])
+    expected_problems = case.get("problems", [])
+    assert len(parsed.problems) == len(expected_problems), parsed.problems
+    for part in expected_problems:
+        assert any(part in line for line in parsed.problems), parsed.problems
+    if "text_out" in case:
+        assert parsed.text == case["text_out"]
+        for place in parsed.places:
+            if place.span is not None:
+                assert parsed.text[place.span[0] : place.span[1]] == place.label
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_the_corpus_is_larger_than_a_handful(kind):
+    cases = yaml.safe_load((CORPUS / f"{kind}.yaml").read_text(encoding="utf-8"))
+    assert len(cases) >= 3
+    assert any(case.get("problems") for case in cases)
+
+
+FRAGMENTS = st.sampled_from(
+    ['{"bbox_2d": [', "1", "2,", " 30", ", 400]", '"label": "mug"', "}", "[", "]", "<loc_5>", "<loc_999>", "<loc0004>",
+     "<seg001>", ";", "<phrase>", "</phrase>", "<object>", "</object>", "<patch_index_0033>", "<patch_index_1500>",
+     '<point x="1" y="2">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "<sep>"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+@settings(deadline=None, max_examples=60)
+@given(text=st.one_of(st.lists(FRAGMENTS, max_size=30).map("".join), st.text(max_size=60)))
+def test_no_text_raises_or_leaves_the_range(kind, text):
+    parsed = PARSERS[kind](text)
+    for place in parsed.places:
+        x1, y1, x2, y2 = place.box
+        low = -0.5 if kind == "florence" else 0
+        assert low <= x1 <= x2 <= LARGEST[kind]
+        assert low <= y1 <= y2 <= LARGEST[kind]
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_long_nonsense_is_quick(kind):
+    for text in ("[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
+        assert isinstance(PARSERS[kind](text).problems, tuple)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    boxes=st.lists(
+        st.tuples(*[st.integers(0, 998)] * 2, *[st.integers(1, 500)] * 2), min_size=1, max_size=5, unique=True
+    ),
+    cut=st.floats(0, 1),
+)
+def test_a_truncated_answer_gives_a_prefix_of_the_whole(boxes, cut):
+    """Whatever the point of truncation, only boxes of the whole answer come out, in order."""
+    import json
+
+    full = [(x, y, min(x + w, 1000), min(y + h, 1000)) for x, y, w, h in boxes]
+    whole = json.dumps([{"bbox_2d": box, "label": f"thing {i}"} for i, box in enumerate(full)])
+    parsed = written.parse_written(whole[: int(len(whole) * cut)], (1000, 1000))
+    found = [place.box for place in parsed.places]
+    assert found == [tuple(map(float, box)) for box in full[: len(found)]]
