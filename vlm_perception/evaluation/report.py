@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -27,6 +28,17 @@ _COLUMNS = (
     "count_acc",
     "absent_acc",
 )
+_SHORT = {
+    "acc@0.5": "acc@.5",
+    "acc@0.75": "acc@.75",
+    "mask_iou": "mask",
+    "pick_acc": "pick",
+    "centroid_cm_median": "cm p50",
+    "centroid_cm_p90": "cm p90",
+    "plural_f1@0.5": "F1@.5",
+    "count_acc": "count",
+    "absent_acc": "absent",
+}
 _COLORS_RGB = {"target": (46, 204, 64), "destination": (0, 116, 217), "anchor": (255, 165, 0)}
 _RUNNER_UP_RGB = (150, 150, 150)
 _TRUTH_RGB = (255, 0, 200)
@@ -43,15 +55,19 @@ img { max-width: 100%; border-radius: 4px }
 
 
 def print_table(report: EvaluationReport, console: Console | None = None) -> None:
-    """Print scores with their 95 % intervals, a row a kind."""
+    """Print scores, a row a kind, the overall ones with their 95 % intervals."""
     columns, rows = _score_rows(report)
     title = f"{report.model} on {report.dataset}: {len(report.outcomes)} expressions, {report.frames} frames"
-    table = Table(title=title, title_justify="left")
-    for index, column in enumerate(["", "n", *columns]):
-        table.add_column(column, justify="left" if index == 0 else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, padding=(0, 1))
+    table.add_column("")
+    for column in ["n", *(_SHORT.get(column, column) for column in columns)]:
+        table.add_column(column, justify="right", no_wrap=True)
     for name, count, cells in rows:
-        # The interval below its score keeps the table narrow enough for a terminal.
-        table.add_row(name, str(count), *(f"{value}\n[dim]{interval}[/]" for value, interval in cells))
+        if name == "overall":
+            table.add_section()
+        table.add_row(name, str(count), *(value for value, _ in cells))
+    table.add_row("95 %: from", "", *(interval.partition("-")[0] for _, interval in cells))
+    table.add_row("to", "", *(interval.partition("-")[2] for _, interval in cells))
     out = console if console is not None else Console()
     out.print(table)
     stages = ", ".join(f"{s} {v['p50']:.1f}/{v['p95']:.1f}" for s, v in report.latency_ms.items())

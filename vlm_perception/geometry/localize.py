@@ -95,7 +95,7 @@ def localize(
         return LocalizeResult(None, fraction, "the object lies outside of what the lens model covers")
     # A product with ones: a mean along the long axis, several times faster.
     centroid = np.ones(len(visible_m)) @ visible_m / len(visible_m)
-    offset_uv = uv - uv.mean(axis=0)
+    offset_uv = uv - np.ones(len(uv)) @ uv / len(uv)
     surface_point = points[int(np.argmin(np.einsum("ij,ij->i", offset_uv, offset_uv)))]
     box = oriented_box(points, up)
     geometry = ObjectGeometry(
@@ -125,7 +125,9 @@ def _points(
     if at_most is not None and len(flat) > at_most:
         flat = flat[np.linspace(0, len(flat) - 1, at_most).astype(np.intp)]
     rows, columns = np.divmod(flat, crop.shape[1])
-    uv = np.column_stack((columns + origin_uv[0], rows + origin_uv[1])).astype(np.int64)
+    uv = np.empty((len(flat), 2), dtype=np.int64)
+    np.add(columns, origin_uv[0], out=uv[:, 0])
+    np.add(rows, origin_uv[1], out=uv[:, 1])
     points = deproject(uv, depth_m[uv[:, 1], uv[:, 0]], camera)
     finite = np.isfinite(points[:, 0])
     return (uv, points) if finite.all() else (uv[finite], points[finite])

@@ -86,21 +86,21 @@ def fit_support_plane(
     tolerance = limits.tolerance_m * np.maximum(points[:, 2], 0.5) ** 2
 
     rng = np.random.default_rng(0)
-    triples = points[rng.integers(0, len(points), (limits.hypotheses, 3))]
-    normals = np.cross(triples[:, 1] - triples[:, 0], triples[:, 2] - triples[:, 0])
+    a, b, c = points[rng.integers(0, len(points), (3, limits.hypotheses))]
+    normals = np.cross(b - a, c - a)
     lengths = np.linalg.norm(normals, axis=1)
     keep = lengths > 1e-8
     normals = normals[keep] / lengths[keep, None]
-    offsets = -np.einsum("ij,ij->i", normals, triples[keep, 0])
+    offsets = -np.einsum("ij,ij->i", normals, a[keep])
     flip = np.where(offsets < 0, -1.0, 1.0)
     normals, offsets = normals * flip[:, None], offsets * flip
     allowed = _could_support(normals, hint, limits)
     normals, offsets = normals[allowed], offsets[allowed]
     if not len(normals):
         return None
-    inliers = np.abs(points @ normals.T + offsets) < tolerance[:, None]
+    inliers = _count_inliers(normals, offsets, points, tolerance)
     preference = 1.0 if hint is not None else 0.6 - 0.4 * normals[:, 1]
-    best = int(np.argmax(inliers.sum(axis=0) * preference))
+    best = int(np.argmax(inliers * preference))
 
     normal, offset = normals[best], float(offsets[best])
     for _ in range(3):
@@ -123,6 +123,23 @@ def _sample(depth_m: NDArray[np.floating[Any]], camera: CameraIntrinsics, sample
     valid = valid_depth(depth)
     points = deproject(np.column_stack((u[valid], v[valid])), depth[valid], camera)
     return points[np.isfinite(points).all(axis=1)]
+
+
+def _count_inliers(
+    normals: FloatArray, offsets: FloatArray, points: FloatArray, tolerance: FloatArray
+) -> NDArray[np.intp]:
+    """How many of (N, 3) points lie on each of M planes.
+
+    In single precision and without a matrix product: for four columns that would wait for its threads.
+    """
+    x, y, z = points.T.astype(np.float32)
+    a, b, c = normals.T.astype(np.float32)[..., None]
+    distance = a * x
+    distance += b * y
+    distance += c * z
+    distance += offsets.astype(np.float32)[:, None]
+    np.abs(distance, out=distance)
+    return np.asarray(np.count_nonzero(distance < tolerance.astype(np.float32), axis=1))
 
 
 def _could_support(normals: FloatArray, hint: FloatArray | None, limits: SupportSettings) -> NDArray[np.bool_]:

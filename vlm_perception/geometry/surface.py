@@ -96,7 +96,8 @@ def _without_rim(mask: BoolMask, erode_px: int) -> BoolMask:
     if erode_px < 1:
         return mask
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * erode_px + 1, 2 * erode_px + 1))
-    padded = np.pad(mask.view(np.uint8), erode_px)
+    rim = (erode_px,) * 4
+    padded = cv2.copyMakeBorder(mask.view(np.uint8), *rim, cv2.BORDER_CONSTANT, value=0)
     eroded = cv2.erode(padded, kernel)
     thin = cv2.subtract(padded, cv2.dilate(eroded, kernel))
     # Corners vanish in an opening too, yet are no thin parts: those reach farther than the kernel does.
@@ -130,7 +131,7 @@ def _same_object(
     if not values.size:
         return visible
     low, high = float(values.min()), float(values.max())
-    gap = settings.gap_m * max(float(np.median(values)), 1.0) ** 2
+    gap = settings.gap_m * max(float(values.mean()), 1.0) ** 2
     if high - low <= gap:
         return visible
     bins = min(_HISTOGRAM_BINS, max(8, int(4 * (high - low) / gap)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from vlm_perception.types import FloatArray
@@ -34,10 +36,10 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
         (6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
     """
     samples = max(len(points_m) / _PIXELS_PER_SAMPLE, 1.0)
-    rows = np.ascontiguousarray(points_m.T)
-    spread = np.cov(rows)
-    middle = rows.mean(axis=1)
-    distance = float(np.linalg.norm(middle))
+    middle = np.ones(len(points_m)) @ points_m / len(points_m)
+    offsets = points_m - middle
+    spread = offsets.T @ offsets / max(len(points_m) - 1, 1)
+    distance = math.sqrt(middle @ middle)
     ray = middle / distance
     bias = max(_BIAS_FLOOR_M, _BIAS_PER_M2 * distance**2)
     covariance = np.zeros((6, 6))
@@ -51,7 +53,8 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
             continue
         a, b = (variances[other] for other in range(3) if other != axis)
         apart = max((a - b) ** 2, 1e-18)
-        angles[axis] = np.clip(a * b / (apart * samples), _LEAST_ANGLE_VARIANCE, _UNKNOWN_ANGLE_VARIANCE)
-    covariance[3:, 3:] = R_camera_object @ np.diag(angles) @ R_camera_object.T
+        variance = a * b / (apart * samples)
+        angles[axis] = min(max(variance, _LEAST_ANGLE_VARIANCE), _UNKNOWN_ANGLE_VARIANCE)
+    covariance[3:, 3:] = (R_camera_object * angles) @ R_camera_object.T
     symmetric: FloatArray = (covariance + covariance.T) / 2
     return symmetric

@@ -94,7 +94,7 @@ def _judge_parts(
 def _fill(thing: BoolMask, inside: BoolMask) -> float:
     """Share of the box that the thing's own bounding box takes."""
     _, _, width, height = cv2.boundingRect(thing.view(np.uint8))
-    return float(width * height) / max(1, np.count_nonzero(inside))
+    return float(width * height / max(1, int(np.count_nonzero(inside))))
 
 
 def _planes_around(w: NDArray[np.float32], valid: BoolMask, inside: BoolMask) -> list[BoolMask]:
