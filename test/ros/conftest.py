@@ -50,6 +50,7 @@ def color_node(ros_env, session_harness):
     """The node of a module's tests; it must be alive after each of them."""
     from perception_harness import COLOR_NODE, NodeProcess
 
+    session_harness.wait_gone()
     process = NodeProcess(COLOR_NODE, "model:=colors", "tf_timeout_s:=0.3", env=ros_env)
     try:
         session_harness.connect(process)
@@ -98,6 +99,10 @@ def start_node(ros_env, session_harness):
     processes = []
 
     def start(command, *parameters, connect=True):
+        session_harness.wait_gone()
+        session_harness.camera.reset()
+        for messages in session_harness.received.values():
+            messages.clear()
         process = NodeProcess(command, *parameters, env=ros_env)
         processes.append(process)
         if connect:
@@ -105,5 +110,7 @@ def start_node(ros_env, session_harness):
         return process
 
     yield start
+    session_harness.camera.running = False
     for process in processes:
         process.end()
+        print(process.output)

@@ -28,10 +28,10 @@ from std_msgs.msg import Header, String
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 from vision_msgs.msg import Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
-
 from vlm_perception.msg import GroundingResult
-from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.srv import Describe, Ground
+
+from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.types import CameraIntrinsics, Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,6 +241,7 @@ class Harness:
             assert process.alive, process.output
             return (
                 self._command.get_subscription_count()
+                and self._track.get_subscription_count()
                 and self.node.count_publishers(f"{NODE}/result")
                 and all(client.service_is_ready() for client in self._clients.values())
             )
@@ -248,19 +249,20 @@ class Harness:
         self.wait(connected, timeout_s, "the node")
         time.sleep(0.2)  # the other direction of discovery
 
-    def wait_images(self, timeout_s: float = 10.0) -> None:
-        """Start the camera and wait until the node has matched a set."""
+    def wait_gone(self) -> None:
+        """Wait until the node of the test before is out of the graph."""
+        self.wait(lambda: not self.node.count_publishers(f"{NODE}/result"), 25.0, "the last node to go")
+
+    def wait_images(self) -> None:
+        """Start the camera and wait until the node has matched a set: tracking something answers then."""
         self.camera.running = True
-        seen = len(self.received["diagnostics"])
-        self.wait(
-            lambda: any(
-                s.name.endswith(": input") and s.message.startswith("color, depth and")
-                for msg in self.received["diagnostics"][seen:]
-                for s in msg.status
-            ),
-            timeout_s,
-            "images to arrive at the node",
-        )
+        self.track("the red cube")
+        self.wait(lambda: any(r.command == "the red cube" and r.header.stamp.nanosec for r in self.received["result"]))
+        self.track("")
+        self.say("")  # what comes after this answer has nothing to do with the tracking
+        time.sleep(0.1)  # nor with this answer's own other topics
+        for messages in self.received.values():
+            messages.clear()
 
     def diagnostic(self, part: str):
         """The newest status whose name ends with ``part``."""

@@ -7,8 +7,9 @@ import time
 import pytest
 
 pytest.importorskip("rclpy")
-from perception_harness import NODE, status
+from perception_harness import LATCHED, NODE, status
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from vlm_perception.types import Status
@@ -104,3 +105,13 @@ def test_qos_mismatch_is_said(color_node, robot):
         assert "QoS mismatch" in color_node.output
     finally:
         robot.node.destroy_publisher(quiet)
+
+
+def test_a_subscriber_that_asks_for_too_much_is_told(color_node, robot):
+    """Latched overlays are not on offer; RViz with such a setting would show nothing, silently."""
+    demanding = robot.listen(Image, f"{NODE}/debug_image", LATCHED, key="never")
+    try:
+        robot.wait(lambda: (d := robot.diagnostic("qos")) and "DURABILITY" in d.message)
+        assert f"{NODE}/debug_image" in robot.diagnostic("qos").message
+    finally:
+        robot.node.destroy_subscription(demanding)

@@ -128,14 +128,15 @@ def test_depth_without_a_valid_value(seeing, value):
 
 
 def test_depth_that_does_not_match_in_time(robot):
-    robot.camera.depth_offset_s = -0.5
+    robot.camera.depth_offset_s = -5.0
     robot.camera.running = True
     result = robot.say("the red cube")
     assert status(result) is Status.NO_DEPTH
-    assert "-0.5" in result.message and "sync_slop_s" in result.message
+    assert result.targets[0].box.x_offset == 60
+    assert "depth is -5." in result.message and "sync_slop_s" in result.message
     robot.wait(lambda: (d := robot.diagnostic("sync")) and "no synchronized set matched" in d.message)
-    assert "-0.5" in robot.diagnostic("sync").message
-    robot.set(sync_slop_s=0.6)
+    assert "depth is -5." in robot.diagnostic("sync").message
+    robot.camera.depth_offset_s = 0.0
     time.sleep(0.5)
     ok(robot.say("the red cube"))
 

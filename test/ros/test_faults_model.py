@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 pytest.importorskip("rclpy")
-from perception_harness import COLOR_NODE, REAL_NODE, status
+from perception_harness import status
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters
 
@@ -65,44 +63,26 @@ def test_tracking_goes_on_when_a_new_model_fails(seeing):
     seeing.track("")
 
 
-def test_a_first_model_that_cannot_be_loaded(start_node, session_harness):
-    """From the real executable: the node comes up, says what is wrong, and works once it is mended."""
-    node = start_node(COLOR_NODE, "model:=no-such-model")
-    harness = session_harness
-    harness.camera.reset()
-    harness.wait_images()
-    for _ in range(2):
-        result = harness.say("the red cube")
-        assert status(result) is Status.MODEL_ERROR
-        assert "no-such-model" in result.message
-    harness.set(model="colors")
-    assert status(harness.say("the red cube")) is Status.SUCCEEDED
-    harness.camera.running = False
-    assert node.interrupt() == 0
-    assert "Traceback" not in node.output
-
-
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("max_input_age_s", 0.0, "0.05 to 3600"),
-        ("max_input_age_s", float("nan"), "0.05 to 3600"),
-        ("score_threshold", 1.5, "-1 to 1"),
-        ("sync_queue", 0, "1"),
+        ("max_input_age_s", 0.0, "max_input_age_s 0.05 3600"),
+        ("max_input_age_s", float("nan"), "max_input_age_s 0.05 3600"),
+        ("score_threshold", 1.5, "score_threshold -1 1"),
+        ("sync_queue", 0, "sync_queue 1 100"),
         ("sync_slop_s", "fast", "number"),
         ("image_transport", "telepathy", "raw, compressed"),
         ("dtype", "int3", "float16"),
         ("model", 7, "string"),
         ("model", " ", "empty"),
-        ("images_rectified", "yes", "BOOL"),
+        ("images_rectified", "yes", "bool"),
         ("viewpoint", "", "empty"),
     ],
 )
 def test_wrong_parameters_are_refused_with_the_way_out(robot, name, value, words):
     ((accepted, reason),) = robot.set(**{name: value})
     assert not accepted
-    assert words.lower() in reason.lower()
-    assert name in reason
+    assert all(word.lower() in reason.lower() for word in words.split()), reason
 
 
 def test_an_integer_is_a_number(robot):
@@ -121,12 +101,3 @@ def test_every_parameter_is_described(robot):
     ranged = {d.name for d in future.result().descriptors if d.floating_point_range or d.integer_range}
     assert {"max_input_age_s", "score_threshold", "sync_queue", "tf_timeout_s"} <= ranged
     robot.node.destroy_client(client)
-
-
-@pytest.mark.parametrize("parameter", ["max_input_age_s:=-5.0", "sync_queue:=many", "image_transport:=pigeon"])
-def test_wrong_parameters_at_the_start_end_the_node_with_a_reason(start_node, parameter):
-    node = start_node(REAL_NODE, parameter, connect=False)
-    assert node.process.wait(20) == 1
-    time.sleep(0.2)
-    assert parameter.split(":=")[0] in node.output
-    assert "Traceback" not in node.output

@@ -10,8 +10,8 @@ pytest.importorskip("rclpy")
 from action_msgs.msg import GoalStatus
 from perception_harness import NODE, scene, status
 from rclpy.action import ActionClient
-
 from vlm_perception.action import Find
+
 from vlm_perception.types import Status
 
 

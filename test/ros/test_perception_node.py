@@ -11,10 +11,10 @@ pytest.importorskip("rclpy")
 from perception_harness import CAMERA, LATCHED, NODE, OPTICAL, SENSOR, scene, status, truth_m
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
-
 from vlm_perception.msg import GroundingResult
-from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.srv import Describe, Ground
+
+from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.types import Status
 
 
@@ -95,7 +95,7 @@ def test_poses_are_in_the_target_frame(seeing):
 def test_viewpoint_turns_left_into_right(seeing):
     """Seen by someone who faces the camera, the camera's left cube is the rightmost."""
     # the viewer's x is the camera's -z, its y the camera's x, its z the camera's -y
-    seeing.send_static_tf(OPTICAL, "viewer", (0.0, 0.0, 2.0), (0.5, 0.5, -0.5, -0.5))
+    seeing.send_static_tf(OPTICAL, "viewer", (0.0, 0.0, 2.0), (0.5, 0.5, -0.5, 0.5))
     assert seeing.say("the leftmost cube").targets[0].box.x_offset == 60
     seeing.set(viewpoint="viewer")
     result = seeing.say("the leftmost cube")

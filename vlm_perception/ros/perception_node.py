@@ -45,7 +45,7 @@ from vlm_perception.ros.worker import Job, Worker
 from vlm_perception.types import ModelError, Status
 
 _COMMAND_QOS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
-_INPUT_PARAMETERS = ("sync_slop_s", "sync_queue", "image_transport", "depth_transport", "max_input_age_s")
+_INPUT_PARAMETERS = ("sync_slop_s", "sync_queue", "image_transport", "depth_transport")
 _MODEL_PARAMETERS = ("model", "segmenter", "device", "dtype", "score_threshold")
 # A worker that is inside a model cannot be interrupted; the process does not wait longer than this for it.
 _STOP_S = 1.0
@@ -361,12 +361,13 @@ def main(args: list[str] | None = None) -> int:
         except Exception:  # noqa: BLE001 -- one bad callback must not take the node down
             node.get_logger().error(f"A callback failed:\n{traceback.format_exc()}")
     finished = node.stop()
+    # Others learn at once that the node is gone, and not when its lease runs out.
+    executor.shutdown(timeout_sec=0.5)
+    node.destroy_node()
+    rclpy.try_shutdown()
     if not finished:
         # A thread inside a model's native code would crash the interpreter's own shutdown.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
-    executor.shutdown(timeout_sec=0.5)
-    node.destroy_node()
-    rclpy.try_shutdown()
     return 0

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
 from vlm_perception import language
 from vlm_perception.models.registry import load_registry
 from vlm_perception.msg import GroundingResult
@@ -17,6 +19,9 @@ from vlm_perception.types import CommandError, Task
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup
     from rclpy.lifecycle import LifecycleNode
+
+# The default depth of 10 loses calls, silently, when many come at once.
+_QOS = QoSProfile(depth=200, reliability=QoSReliabilityPolicy.RELIABLE)
 
 Ask = Callable[[Request], Awaitable[GroundingResult]]
 
@@ -54,8 +59,8 @@ class Services:
             refuse: an INVALID_COMMAND result for (command, reason).
         """
         self._ask, self._refuse = ask, refuse
-        node.create_service(Ground, "~/ground", self._ground, callback_group=group)
-        node.create_service(Describe, "~/describe", self._describe, callback_group=group)
+        for kind, name, callback in ((Ground, "~/ground", self._ground), (Describe, "~/describe", self._describe)):
+            node.create_service(kind, name, callback, qos_profile=_QOS, callback_group=group)
 
     async def _ground(self, request: Ground.Request, response: Ground.Response) -> Ground.Response:
         response.result = await self._ask(_request(request.command, request))
