@@ -210,7 +210,6 @@ def test_unknown_color_encoding(seeing):
 
 
 def test_depth_topic_that_carries_no_depth(seeing):
-    rgb, _ = scene()
     color: Image = seeing.camera.messages["color"]
     seeing.camera.messages["depth"] = Image(
         height=color.height, width=color.width, step=color.step, encoding="rgb8", data=color.data

@@ -371,3 +371,7 @@ def main(args: list[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(0)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
