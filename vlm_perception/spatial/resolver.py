@@ -126,12 +126,10 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
         for index in choice.indices:
             groundings.setdefault((index, Role.TARGET), _grounding(scene, item.entity, index, Role.TARGET))
     moved = [scene.objects[i] for item, c in chosen for i in c.indices]
-    notes = []
     for item, choice in where:
         spot, note = _place(item, choice, scene, moved)
-        if note and spot is None and choice.indices:
+        if note and item.entity not in scene.fixed:  # of a part that was not detected, only the region is known
             return _no_room(note, groundings, scene, item.entity, choice.indices[0])
-        notes += [note] if note else []
         for index in choice.indices:
             found = _grounding(scene, item.entity, index, Role.DESTINATION)
             groundings[index, Role.DESTINATION] = replace(found, place=spot)
@@ -142,7 +140,7 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
     order = {Role.TARGET: 0, Role.DESTINATION: 1, Role.ANCHOR: 2}
     rivals = [_grounding(scene, item.entity, i, Role.TARGET) for item, c in chosen for i in c.rivals]
     found_all = sorted(groundings.items(), key=lambda entry: order[entry[0][1]])
-    message = _success(chosen, scene, notes)
+    message = _success(chosen, scene)
     answer = message if query.task is Task.ASK else ""
     return Resolution(Status.SUCCEEDED, message, tuple(g for _, g in found_all), tuple(rivals), answer=answer)
 
@@ -311,7 +309,7 @@ def _anchors(scene: Scene, entity: Entity, indices: Sequence[int]) -> list[tuple
     return list(dict.fromkeys(found))
 
 
-def _success(chosen: list[tuple[RoleEntity, Choice]], scene: Scene, notes: list[str]) -> str:
+def _success(chosen: list[tuple[RoleEntity, Choice]], scene: Scene) -> str:
     told = []
     for item, choice in chosen:
         if item.entity in scene.fixed:
@@ -320,7 +318,7 @@ def _success(chosen: list[tuple[RoleEntity, Choice]], scene: Scene, notes: list[
             told.append(f"the {wording.described(item.entity)}" if item.entity.definite else wording.article(wording.described(item.entity)))
         else:
             told.append(wording.counted(item.entity, len(choice.indices)))
-    return " ".join([f"Found {', '.join(told)}." if told else "Found the destination.", *notes])
+    return f"Found {', '.join(told)}." if told else "Found the destination."
 
 
 def _failure(failures: list[tuple[RoleEntity, Choice]], everything: Sequence[tuple[RoleEntity, Choice]], scene: Scene) -> Resolution:

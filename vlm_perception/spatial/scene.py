@@ -22,6 +22,8 @@ SURFACES = frozenset(
 """What carries or surrounds the whole scene; when it is not detected, the scene's own extent stands for it."""
 _VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "at"})
 _MAX_ANCHORS = 10
+_WHOLE_INSTEAD = 0.8
+_SPOTS = {"edge": "at_edge_of", "border": "at_edge_of", "corner": "at_corner_of", "center": "at_center_of", "middle": "at_center_of"}
 _SIZE_KEYS = {
     "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small", "little": "small",
     "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
@@ -196,6 +198,11 @@ class Scene:
         if relation.predicate == "between":
             return self._between(relation, weights)
         joint = self.pairs(relation.predicate) * weights[0][None, :]
+        part = self.fixed.get(relation.anchors[0])
+        if part is not None:
+            # Only a region stands for the part: an open drawer reaches out of it, though not of the whole.
+            whole = next(i for i, item in enumerate(self.objects) if item.instance_id == self.objects[part].instance_id)
+            joint[:, whole] = _WHOLE_INSTEAD * self.pairs(relation.predicate)[:, whole]
         best = joint.argmax(axis=1)
         return joint.max(axis=1), (relation.anchors[0], best[:, None])
 
@@ -293,6 +300,9 @@ class Scene:
         anchor = None
         if ranking.anchor is not None:
             found = self.read(ranking.anchor).goodness
+            if not found.any() and ranking.anchor.noun in _SPOTS:
+                self._rank_by_spot(reading, ranking, members)
+                return
             if not found.any():
                 reading.missing = reading.missing or self._missing(ranking.anchor)
                 return
@@ -324,6 +334,21 @@ class Scene:
         reading.tied = tied
         keep = np.zeros(len(self.objects))
         keep[members[chosen]] = 1.0
+        reading.relation = reading.relation * keep
+
+
+    def _rank_by_spot(self, reading: Reading, ranking: Ranking, members: NDArray[np.intp]) -> None:
+        """ "nearest to the edge of the table": an edge is no object but a place on one."""
+        anchor = ranking.anchor
+        if anchor is None or not len(members):
+            return
+        whole = next((r.anchors for r in anchor.relations if r.predicate == "part_of"), ())
+        scores, _ = self.relation_scores(Relation(_SPOTS[anchor.noun], whole), reading)
+        if scores is None:
+            return
+        order = members[np.argsort(-scores[members], kind="stable")]
+        keep = np.zeros(len(self.objects))
+        keep[order[ranking.rank - 1 : ranking.rank] if 0 < ranking.rank <= len(order) else order[ranking.rank :][:1]] = 1.0
         reading.relation = reading.relation * keep
 
 
