@@ -28,6 +28,6 @@ setup(
         ("share/vlm_perception/config", [str(p.relative_to(root)) for p in root.glob("config/*")]),
     ],
     install_requires=[*requirements("core"), "torch>=2.6,<3"],
-    extras_require={"dev": requirements("dev")},
+    extras_require={"view": ["open3d>=0.18"], "dev": requirements("dev")},
     entry_points={"console_scripts": ["vlm-perception=vlm_perception.cli:main"]},
 )

@@ -2,60 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from cube_scene import CAMERA, CUBES, ColorModel, scene
 
-from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.pipeline import Pipeline, PipelineSettings
 from vlm_perception.scene import box_iou, merge_detections
-from vlm_perception.types import CameraIntrinsics, Detection, ModelError, RgbdFrame, Status
-
-CAMERA = CameraIntrinsics(320, 240, 300.0, 300.0, 160.0, 120.0)
-COLORS = {"red": (210, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
-# name, color, x range px, y range px, front depth m
-CUBES = [
-    ("cube", "red", (60, 100), (100, 140), 0.80),
-    ("cube", "green", (140, 180), (100, 140), 0.80),
-    ("cube", "red", (230, 260), (110, 140), 1.00),
-]
-
-
-def scene() -> RgbdFrame:
-    """Three cubes facing the camera, before a grey wall at 1.5 m."""
-    color_rgb = np.full((240, 320, 3), 128, np.uint8)
-    depth_m = np.full((240, 320), 1.5, np.float32)
-    for _, color, (x0, x1), (y0, y1), z in CUBES:
-        color_rgb[y0:y1, x0:x1] = COLORS[color]
-        depth_m[y0:y1, x0:x1] = z
-    return RgbdFrame(color_rgb, depth_m, CAMERA, stamp_ns=1, frame_id="optical")
-
-
-@dataclass
-class ColorModel:
-    """Finds rectangles by their color: a detector whose errors are none."""
-
-    name: str = "colors"
-    capabilities: Capabilities = field(default_factory=lambda: Capabilities(detects=True))
-    error: Exception | None = None
-
-    def detect(
-        self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
-    ) -> list[list[Detection]]:
-        if self.error is not None:
-            raise self.error
-        found = []
-        for name, color, (x0, x1), (y0, y1), _ in CUBES:
-            for phrase in phrases:
-                if phrase in (name, f"{color} {name}"):
-                    found.append(Detection(phrase, phrase, 0.9, (x0, y0, x1, y1)))
-        return [found for _ in images_rgb]
-
-    def close(self) -> None:
-        pass
+from vlm_perception.types import Detection, ModelError, Status
 
 
 @pytest.fixture

@@ -41,6 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     ground.add_argument("--camera", type=Path, required=True, help="JSON with K, width, height, depth_unit_m")
     ground.add_argument("--out", type=Path, default=Path("out"), help="folder for overlay.png, result.json")
     ground.add_argument("--json", action="store_true", help="print the result as JSON")
+    ground.add_argument("--scene", type=Path, help="also write the frame's colored cloud, .ply or .pcd (Open3D)")
+    ground.add_argument("--show", action="store_true", help="open the cloud and the boxes in a window (Open3D)")
     _add_model_options(ground)
     ground.set_defaults(run=_ground)
 
@@ -97,6 +99,14 @@ def _ground(options: argparse.Namespace) -> int:
     (options.out / "result.json").write_text(result + "\n", encoding="utf-8")
     cv2.imwrite(str(options.out / "overlay.png"), draw_answer(frame, answer)[:, :, ::-1])
     print(result if options.json else answer_table(answer, frame.frame_id))
+    if options.scene is not None or options.show:
+        from vlm_perception import view3d
+
+        if options.scene is not None:
+            points = view3d.write_scene(options.scene, frame)
+            print(f"wrote   {options.scene} ({points} points)", file=sys.stderr)
+        if options.show:
+            view3d.show(frame, answer)
     if not options.json:
         print(f"wrote   {options.out / 'overlay.png'}, {options.out / 'result.json'}")
     return _EXIT_OK if answer.status is Status.SUCCEEDED else _EXIT_NO_TARGET

@@ -10,7 +10,7 @@ from vlm_perception.geometry.camera import project
 from vlm_perception.types import Answer, CameraIntrinsics, Grounding, ObjectGeometry, RgbdFrame, Role, Status
 
 _RGB = tuple[int, int, int]
-_COLORS: dict[Role, _RGB] = {
+ROLE_COLORS: dict[Role, _RGB] = {
     Role.TARGET: (46, 204, 64),
     Role.DESTINATION: (0, 116, 217),
     Role.ANCHOR: (255, 165, 0),
@@ -94,11 +94,11 @@ def draw_answer(frame: RgbdFrame, answer: Answer) -> NDArray[np.uint8]:
         _text(image, f"{runner_up.phrase} {runner_up.score:.2f}", (x_min, y_min - 2), _RUNNER_UP, scale)
     order = {Role.ANCHOR: 0, Role.DESTINATION: 1, Role.TARGET: 2}
     for grounding in sorted(answer.groundings, key=lambda g: order[g.role]):
-        _draw_grounding(image, grounding, _COLORS[grounding.role], frame.camera, scale)
+        _draw_grounding(image, grounding, ROLE_COLORS[grounding.role], frame.camera, scale)
         if grounding.place is not None:
             spot = _pixels(grounding.place.T_camera_place[None, :3, 3], frame.camera)
             if spot is not None:
-                cv2.drawMarker(image, spot[0], _COLORS[Role.DESTINATION], cv2.MARKER_TILTED_CROSS, 18, 3)
+                cv2.drawMarker(image, spot[0], ROLE_COLORS[Role.DESTINATION], cv2.MARKER_TILTED_CROSS, 18, 3)
     good = answer.status is Status.SUCCEEDED
     # The Hershey fonts hold ASCII only.
     caption = f"{answer.command[:90]}  [{answer.status.name}]".encode("ascii", "replace").decode()

@@ -119,7 +119,7 @@ def load_frame(color_path: Path, depth_path: Path | None, camera_path: Path) -> 
     try:
         data = json.loads(camera_path.read_text(encoding="utf-8"))
         if not isinstance(data, dict):
-            raise ValueError(f"it holds a JSON {type(data).__name__}, not an object")
+            raise TypeError(f"it holds a JSON {type(data).__name__}, not an object")
         camera = parse_camera(data, width, height)
         unit = float(data.get("depth_unit_m", 0.001))
     except (OSError, ValueError, TypeError) as error:
