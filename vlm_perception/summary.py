@@ -80,10 +80,9 @@ def answer_table(answer: Answer, frame_id: str) -> str:
     rows = []
     for grounding in (*answer.groundings, *answer.runner_ups):
         geometry = grounding.object.geometry
+        position = geometry.center_m if geometry is not None else None
         if grounding.place is not None:
             position = grounding.place.T_camera_place[:3, 3]
-        else:
-            position = geometry.center_m if geometry is not None else None
         rows.append(
             [
                 grounding.role.value if grounding in answer.groundings else "runner-up",
