@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
+from vlm_perception.ros.image_transport_memory import make_room_for_images
 from vlm_perception.ros.player_sources import PlayedFrame, PlayerError, open_source
 from vlm_perception.types import VlmPerceptionError
 
@@ -179,6 +180,7 @@ def main(args: list[str] | None = None) -> int:
     """Run the player until the recording ends or it is told to stop; returns the exit code."""
     # rclpy's own handler ends the spinning; Python's would also raise KeyboardInterrupt wherever we happen to be.
     signal.signal(signal.SIGINT, lambda *_: None)
+    make_room_for_images()
     node = None
     try:
         rclpy.init(args=args)
