@@ -94,7 +94,8 @@ def run(dataset: RgbdRecDataset, cases: Sequence[Case], options: argparse.Namesp
     shown = []
     with Processes(options.out / "log") as processes:
         progress(f"starting the player and the perception node on ROS domain {domain}")
-        player = {"source": str(options.source), "frame": cases[0].frame_id, "rate_hz": "10.0"}
+        # With a frame from the start, the camera's pose is static TF.
+        player = {"source": str(options.source), "frame": cases[0].frame_id, "rate_hz": "5.0"}
         node = {"target_frame": "world", "model": options.model, "device": options.device}
         processes.start("player", "vlm_perception.ros.rgbd_player_node", player)
         processes.start("perception_node", "vlm_perception.ros.perception_node", node)
@@ -103,7 +104,7 @@ def run(dataset: RgbdRecDataset, cases: Sequence[Case], options: argparse.Namesp
             progress(f"the player plays {options.source}; loading the model {options.model!r}")
             progress(f"the perception node is active: {session.wait_for_node(options.timeout)}")
             for number, case in enumerate(cases, start=1):
-                if number > 1:
+                if number > 1 and case.frame_id != cases[number - 2].frame_id:
                     session.show(case.frame_id)
                 reply = session.ask(case.sentence, _ANSWER_S)
                 status = "no answer" if reply.result is None else status_name(reply.result)
@@ -136,7 +137,12 @@ def describe(shown: Shown) -> str:
         kind = "the truth" if verdict.truth.known else "the nearest thing (no truth is recorded for this sentence)"
         rows.append(("off", f"{verdict.surface_error_m * 100:.2f} cm from {kind}: {verdict.truth.label}, surface"))
     if verdict.body_error_m is not None:
-        rows.append(("", f"{verdict.body_error_m * 100:.2f} cm between box centre and the body's own origin"))
+        rows.append(
+            (
+                "",
+                f"{verdict.body_error_m * 100:.2f} cm from the box's centre to the origin of the thing's own model (which need not be its middle)",
+            )
+        )
     if result is not None:
         stages = "  ".join(f"{entry.stage} {entry.ms:.0f}" for entry in result.latency)
         rows.append(("time", f"{stages} ms; over the topics, there and back, {shown.reply.round_trip_ms:.0f} ms"))
@@ -146,7 +152,7 @@ def describe(shown: Shown) -> str:
 
 def overview(shown: Sequence[Shown]) -> str:
     """All cases, a line each."""
-    header = ["heard", "found", "score", "position m in world", "off cm", "centre cm", "model ms", "all ms"]
+    header = ["heard", "found", "score", "position m in world", "off cm", "model ms", "all ms"]
     rows = []
     for entry in shown:
         result, verdict = entry.reply.result, entry.verdict
@@ -180,7 +186,7 @@ def _write(folder: Path, suffix: str, reply: Reply) -> tuple[str, ...]:
         path = folder / f"overlay{suffix}.png"
         write_overlay(path, reply.overlay)
         files.append(str(path))
-    if reply.cloud is not None:
+    if reply.cloud is not None and reply.cloud.width:
         path = folder / f"target{suffix}.ply"
         points = write_ply(path, reply.cloud)
         files.append(f"{path} ({points} points)")

@@ -23,9 +23,11 @@ from vlm_perception.ros.demo_processes import Processes
 from vlm_perception.types import VlmPerceptionError
 
 _QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+_OUTPUTS = ("debug_image", "points")
 _KEPT = 50  # of each stream, so that what belongs to a result can be picked out by its stamp
 _FILES_S = 5.0
 _PLAYER_S = 15.0
+_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,7 @@ class DemoSession:
         self._processes = processes
         self._client = CommandClient()
         self._streams: dict[str, deque[Any]] = {}
+        self._shown_since_ns = 0
 
     def __enter__(self) -> DemoSession:  # noqa: PYI034 -- typing.Self came with Python 3.11
         return self
@@ -108,12 +111,12 @@ class DemoSession:
 
         self._wait(loaded, timeout_s, "the model was not loaded", "perception_node")
         outputs = self._client.result_topic.rsplit("/", 1)[0]
-        self._listen(Image, f"{outputs}/debug_image")
-        self._listen(PointCloud2, f"{outputs}/points")
+        for kind, topic in zip((Image, PointCloud2), _OUTPUTS, strict=True):
+            self._listen(kind, f"{outputs}/{topic}")
         return str(model[0].message)
 
     def show(self, frame: str) -> None:
-        """Have the player play this frame from now on, and wait until it does.
+        """Have the player play this frame from now on.
 
         Raises:
             VlmPerceptionError: the player refuses; with its reason.
@@ -126,24 +129,29 @@ class DemoSession:
         (outcome,) = future.result().results
         if not outcome.successful:
             raise VlmPerceptionError(f"the player cannot show frame {frame!r}: {outcome.reason}")
-        # Two further sets: then the node, which keeps the newest one, has no older frame at hand.
-        infos = self._streams["camera_info"]
-        infos.clear()
-        self._wait(lambda: len(infos) >= 2, _PLAYER_S, "the player has stopped", "player")
+        self._shown_since_ns = time.time_ns()
 
     def ask(self, sentence: str, timeout_s: float) -> Reply:
-        """Send a sentence; returns what comes back for it."""
-        start = time.monotonic()
-        result = self._client.ask(sentence, timeout_s)
-        round_trip_ms = (time.monotonic() - start) * 1e3
-        self._processes.check()
+        """Send a sentence; returns what comes back for it.
+
+        A node that is busy may still hold an image from before the last :meth:`show`; then it is asked again.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            for topic in _OUTPUTS:
+                self._streams[topic].clear()  # two answers may be about the same image
+            start = time.monotonic()
+            result = self._client.ask(sentence, max(0.0, deadline - start))
+            round_trip_ms = (time.monotonic() - start) * 1e3
+            self._processes.check()
+            if result is None or not 0 < _stamp_ns(result) < self._shown_since_ns:
+                break
+            self._client.spin_until(lambda: False, _AGAIN_S)
         overlay = cloud = None
         if result is not None and result.targets:
-            self._client.spin_until(
-                lambda: all(self._matching(topic, result) for topic in ("debug_image", "points")), _FILES_S
-            )
+            self._client.spin_until(lambda: all(self._matching(topic, result) for topic in _OUTPUTS), _FILES_S)
         if result is not None:
-            overlay, cloud = (self._matching(topic, result) for topic in ("debug_image", "points"))
+            overlay, cloud = (self._matching(topic, result) for topic in _OUTPUTS)
         return Reply(result, overlay, cloud, round_trip_ms)
 
     def _matching(self, topic: str, result: GroundingResult) -> Any:
@@ -163,3 +171,8 @@ class DemoSession:
 
         if not self._client.spin_until(done_or_dead, timeout_s):
             raise VlmPerceptionError(f"{problem} within {timeout_s:g} s.\n{self._processes.log_tail(process)}")
+
+
+def _stamp_ns(result: GroundingResult) -> int:
+    """Time of the image; 0 when there was none."""
+    return int(result.header.stamp.sec) * 1_000_000_000 + int(result.header.stamp.nanosec)
