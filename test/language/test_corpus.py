@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from notation import query_notation
 
 from vlm_perception.language import parse

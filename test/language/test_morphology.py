@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vlm_perception.language import plural, singular
+from vlm_perception.language import singular
 
 
 @pytest.mark.parametrize(
@@ -20,13 +20,8 @@ def test_plural_to_singular(many: str, one: str) -> None:
     assert singular(many) == (one, True)
 
 
-@pytest.mark.parametrize("word", ["glass", "bus", "scissors", "lens", "cactus", "mug", "tongs", "dress", "chassis", "gas"])
+@pytest.mark.parametrize(
+    "word", ["glass", "bus", "scissors", "lens", "cactus", "mug", "tongs", "dress", "chassis", "gas"]
+)
 def test_one_thing_stays_one(word: str) -> None:
     assert singular(word) == (word, False)
-
-
-@pytest.mark.parametrize("noun", ["mug", "cookie box", "knife", "cherry", "tray", "shelf", "moka pot", "box of cookies", "brush"])
-def test_there_and_back(noun: str) -> None:
-    many = plural(noun)
-    head = many.split(" of ")[0].split()[-1]
-    assert singular(head)[0] == noun.split(" of ")[0].split()[-1]

@@ -31,6 +31,8 @@ def test_refused(text: str, says: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["the café cup", "the jalapeño jar", "la croix can", "the 🙂 mug", "the Señor sauce bottle", "the die"])
+@pytest.mark.parametrize(
+    "text", ["the café cup", "the jalapeño jar", "la croix can", "the 🙂 mug", "the Señor sauce bottle", "the die"]
+)
 def test_loan_words_are_english(text: str) -> None:
     assert parse(text).phrases

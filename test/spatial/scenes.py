@@ -18,7 +18,9 @@ WIDTH, HEIGHT, FOCAL = 640, 480, 580.0
 _TILT = np.deg2rad(39.0)
 _EYE = np.array([0.0, -0.9, 0.75])
 # Rows: camera right, down, forward in the world.
-R_CAMERA_WORLD = np.array([[1.0, 0.0, 0.0], [0.0, -np.sin(_TILT), -np.cos(_TILT)], [0.0, np.cos(_TILT), -np.sin(_TILT)]])
+R_CAMERA_WORLD = np.array(
+    [[1.0, 0.0, 0.0], [0.0, -np.sin(_TILT), -np.cos(_TILT)], [0.0, np.cos(_TILT), -np.sin(_TILT)]]
+)
 UP_CAMERA = R_CAMERA_WORLD @ np.array([0.0, 0.0, 1.0])
 IMAGE = (WIDTH, HEIGHT)
 
@@ -41,7 +43,10 @@ def block_points(x: float, y: float, z: float, w: float, d: float, h: float) -> 
     top = _grid((x - w / 2, x + w / 2), (y - d / 2, y + d / 2))
     front = _grid((x - w / 2, x + w / 2), (z, z + h))
     return np.vstack(
-        (np.column_stack((top, np.full(len(top), z + h))), np.column_stack((front[:, 0], np.full(len(front), y - d / 2), front[:, 1])))
+        (
+            np.column_stack((top, np.full(len(top), z + h))),
+            np.column_stack((front[:, 0], np.full(len(front), y - d / 2), front[:, 1])),
+        )
     )
 
 
@@ -70,7 +75,9 @@ def thing(
     if isinstance(scores, str):
         scores = {phrase.strip(): 0.9 for phrase in scores.split(",")}
     points = to_camera(points_world)
-    uv = np.column_stack((points[:, 0] / points[:, 2] * FOCAL + WIDTH / 2, points[:, 1] / points[:, 2] * FOCAL + HEIGHT / 2))
+    uv = np.column_stack(
+        (points[:, 0] / points[:, 2] * FOCAL + WIDTH / 2, points[:, 1] / points[:, 2] * FOCAL + HEIGHT / 2)
+    )
     low, high = uv.min(axis=0), uv.max(axis=0)
     geometry = None
     if depth:
@@ -87,11 +94,26 @@ def thing(
             valid_depth_fraction=1.0,
         )
     return SceneObject(
-        number, (float(low[0]), float(low[1]), float(high[0]), float(high[1])), dict(scores), next(iter(scores)), None, geometry, 1.0 if depth else 0.0, rgb
+        number,
+        (float(low[0]), float(low[1]), float(high[0]), float(high[1])),
+        dict(scores),
+        next(iter(scores)),
+        None,
+        geometry,
+        1.0 if depth else 0.0,
+        rgb,
     )
 
 
-def block(number: int, scores: str | Mapping[str, float], x: float, y: float, z: float = 0.0, size: Sequence[float] = (0.08, 0.08, 0.08), **kw: object) -> SceneObject:
+def block(
+    number: int,
+    scores: str | Mapping[str, float],
+    x: float,
+    y: float,
+    z: float = 0.0,
+    size: Sequence[float] = (0.08, 0.08, 0.08),
+    **kw: object,
+) -> SceneObject:
     return thing(number, scores, block_points(x, y, z, *size), **kw)  # type: ignore[arg-type]
 
 

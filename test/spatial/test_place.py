@@ -57,12 +57,22 @@ def test_a_taken_spot_is_avoided() -> None:
 
 
 def test_no_room() -> None:
-    full = put("put the can on the tray", [CAN, block(2, "tray", 0.0, 0.1, size=(0.12, 0.12, 0.02)), block(3, "box", 0.0, 0.1, 0.02, size=(0.14, 0.14, 0.1))])
+    full = put(
+        "put the can on the tray",
+        [
+            CAN,
+            block(2, "tray", 0.0, 0.1, size=(0.12, 0.12, 0.02)),
+            block(3, "box", 0.0, 0.1, 0.02, size=(0.14, 0.14, 0.1)),
+        ],
+    )
     assert full.status is Status.NOT_FOUND
     assert "no room" in full.message
 
 
-@pytest.mark.parametrize(("words", "axis", "sign"), [("to the left of", 0, -1), ("to the right of", 0, 1), ("in front of", 2, -1), ("behind", 2, 1)])
+@pytest.mark.parametrize(
+    ("words", "axis", "sign"),
+    [("to the left of", 0, -1), ("to the right of", 0, 1), ("in front of", 2, -1), ("behind", 2, 1)],
+)
 def test_beside(words: str, axis: int, sign: int) -> None:
     anchor = plate(2, "plate", 0.1, 0.1)
     place = place_of(put(f"put the can {words} the plate", [CAN, anchor]))
@@ -81,6 +91,8 @@ def test_next_to_takes_a_free_side() -> None:
 
 
 def test_without_depth_there_is_no_place_but_an_answer() -> None:
-    found = put("put the can on the plate", [block(1, "can", -0.3, 0.0, depth=False), plate(2, "plate", 0.1, 0.1, depth=False)])
+    found = put(
+        "put the can on the plate", [block(1, "can", -0.3, 0.0, depth=False), plate(2, "plate", 0.1, 0.1, depth=False)]
+    )
     assert found.status is Status.SUCCEEDED
     assert [g.place for g in found.groundings] == [None, None]

@@ -17,7 +17,9 @@ from vlm_perception.types import SceneObject, Viewpoint
 _QUICK = settings(max_examples=60, deadline=None)
 
 
-def score(name: str, a: SceneObject, b: SceneObject, *, solid: bool = True, viewpoint: Viewpoint | None = None) -> float:
+def score(
+    name: str, a: SceneObject, b: SceneObject, *, solid: bool = True, viewpoint: Viewpoint | None = None
+) -> float:
     extents = solid_extents([a, b], viewpoint or view())[0] if solid else flat_extents([a, b])
     return float(np.ravel(PREDICATES[name].score(extents.take(0), extents.take(1)))[0])
 
@@ -90,7 +92,9 @@ def test_does_not_hold(name: str, a: SceneObject, b: SceneObject) -> None:
 _IN_IMAGE = {"left_of", "right_of", "in_front_of", "behind", "on", "next_to", "far_from", "in", "contains", "supports"}
 
 
-@pytest.mark.parametrize(("name", "a", "b"), [h for h in HOLDS if h[0] in _IN_IMAGE], ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "a", "b"), [h for h in HOLDS if h[0] in _IN_IMAGE], ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_holds_in_the_image_too(name: str, a: SceneObject, b: SceneObject) -> None:
     assert score(name, a, b, solid=False) > 0.4
 
@@ -101,7 +105,13 @@ def test_every_predicate_is_tried_and_defined() -> None:
 
 
 def test_between_needs_both() -> None:
-    things = [bowl(1, "a", 0.0, 0.1), plate(2, "b", -0.2, 0.1), plate(3, "c", 0.2, 0.1), bowl(4, "d", 0.4, 0.1), bowl(5, "e", 0.0, 0.4)]
+    things = [
+        bowl(1, "a", 0.0, 0.1),
+        plate(2, "b", -0.2, 0.1),
+        plate(3, "c", 0.2, 0.1),
+        bowl(4, "d", 0.4, 0.1),
+        bowl(5, "e", 0.0, 0.4),
+    ]
     e = solid_extents(things, view())[0]
     scores = [float(between(e.take(i), e.take(1), e.take(2))[0]) for i in (0, 3, 4)]
     assert scores[0] > 0.8
@@ -115,7 +125,13 @@ _COORDINATE = st.floats(-0.4, 0.4)
 _HEIGHT = st.floats(0.0, 0.3)
 _SIDE = st.floats(0.02, 0.25)
 _BLOCKS = st.builds(
-    lambda x, y, z, w, d, h: block(1, "a", x, y, z, size=(w, d, h)), _COORDINATE, _COORDINATE, _HEIGHT, _SIDE, _SIDE, _SIDE
+    lambda x, y, z, w, d, h: block(1, "a", x, y, z, size=(w, d, h)),
+    _COORDINATE,
+    _COORDINATE,
+    _HEIGHT,
+    _SIDE,
+    _SIDE,
+    _SIDE,
 )
 
 
@@ -126,7 +142,12 @@ def test_scores_are_shares(a: SceneObject, b: SceneObject, name: str, solid: boo
 
 
 @_QUICK
-@given(_BLOCKS, _BLOCKS, st.sampled_from([("left_of", "right_of"), ("in_front_of", "behind"), ("above", "below")]), st.booleans())
+@given(
+    _BLOCKS,
+    _BLOCKS,
+    st.sampled_from([("left_of", "right_of"), ("in_front_of", "behind"), ("above", "below")]),
+    st.booleans(),
+)
 def test_opposites(a: SceneObject, b: SceneObject, names: tuple[str, str], solid: bool) -> None:
     one, other = names
     assert score(one, a, b, solid=solid) == pytest.approx(score(other, b, a, solid=solid))
@@ -148,7 +169,13 @@ def _moved(item: SceneObject, R: np.ndarray, t: np.ndarray) -> SceneObject:
 
 
 @_QUICK
-@given(_BLOCKS, _BLOCKS, st.sampled_from(sorted(PREDICATES)), st.tuples(*[st.floats(-3, 3)] * 3), st.tuples(*[st.floats(-2, 2)] * 3))
+@given(
+    _BLOCKS,
+    _BLOCKS,
+    st.sampled_from(sorted(PREDICATES)),
+    st.tuples(*[st.floats(-3, 3)] * 3),
+    st.tuples(*[st.floats(-2, 2)] * 3),
+)
 def test_moving_scene_and_viewer_together_changes_nothing(
     a: SceneObject, b: SceneObject, name: str, angles: tuple[float, ...], shift: tuple[float, ...]
 ) -> None:
@@ -161,7 +188,9 @@ def test_moving_scene_and_viewer_together_changes_nothing(
         R = turn @ R
     t = np.array(shift)
     before = view()
-    after = replace(before, right=R @ before.right, up=R @ before.up, forward=R @ before.forward, origin_m=R @ before.origin_m + t)
+    after = replace(
+        before, right=R @ before.right, up=R @ before.up, forward=R @ before.forward, origin_m=R @ before.origin_m + t
+    )
     moved = score(name, _moved(a, R, t), _moved(b, R, t), viewpoint=after)
     assert moved == pytest.approx(score(name, a, b), abs=1e-6)
 

@@ -70,8 +70,12 @@ TWO_BOWLS = [
 
 @pytest.mark.parametrize("depth", [True, False], ids=["space", "image"])
 @pytest.mark.parametrize("swap", [False, True], ids=["first", "second"])
-@pytest.mark.parametrize(("relation", "meant", "other"), TWO_BOWLS, ids=[f"{r}-{i}" for i, (r, _, _) in enumerate(TWO_BOWLS)])
-def test_the_right_one_of_two_alike(relation: str, meant: tuple[float, ...], other: tuple[float, ...], swap: bool, depth: bool) -> None:
+@pytest.mark.parametrize(
+    ("relation", "meant", "other"), TWO_BOWLS, ids=[f"{r}-{i}" for i, (r, _, _) in enumerate(TWO_BOWLS)]
+)
+def test_the_right_one_of_two_alike(
+    relation: str, meant: tuple[float, ...], other: tuple[float, ...], swap: bool, depth: bool
+) -> None:
     bowls = (other, meant) if swap else (meant, other)
     found = ask(f"pick up the black bowl {relation} and place it on the stove", kitchen(*bowls, depth=depth))
     assert found.status is Status.SUCCEEDED, found.message
@@ -92,7 +96,9 @@ def test_alike_things_without_a_relation_are_ambiguous() -> None:
     assert found.message == "I see 3 black bowls; which one: the left, the middle or the right one?"
 
 
-@pytest.mark.parametrize("command", ["a black bowl", "any black bowl", "one of the bowls", "two bowls", "all bowls", "bowls"])
+@pytest.mark.parametrize(
+    "command", ["a black bowl", "any black bowl", "one of the bowls", "two bowls", "all bowls", "bowls"]
+)
 def test_any_one_will_do(command: str) -> None:
     found = ask(command, kitchen((-0.2, 0.0), (0.0, 0.0), (0.2, 0.0)))
     assert found.status is Status.SUCCEEDED
@@ -157,7 +163,11 @@ def test_ordinals_and_too_few() -> None:
 
 
 def test_sizes() -> None:
-    objects = [block(1, "box", -0.2, 0.0), block(2, "box", 0.0, 0.0, size=(0.2, 0.2, 0.1)), block(3, "box", 0.3, 0.0, size=(0.05, 0.05, 0.25))]
+    objects = [
+        block(1, "box", -0.2, 0.0),
+        block(2, "box", 0.0, 0.0, size=(0.2, 0.2, 0.1)),
+        block(3, "box", 0.3, 0.0, size=(0.05, 0.05, 0.25)),
+    ]
     assert ids(ask("the largest box", objects)) == [2]
     assert ids(ask("the tallest box", objects)) == [3]
     assert ids(ask("the small box", objects)) == [1]
@@ -205,7 +215,12 @@ def test_the_other_one_as_destination() -> None:
 
 
 def test_two_targets_and_two_destinations() -> None:
-    objects = [plate(1, "plate", -0.2, 0.0), plate(2, "plate", 0.2, 0.0), block(3, "white mug", 0.0, 0.2), block(4, "yellow and white mug", 0.0, -0.2)]
+    objects = [
+        plate(1, "plate", -0.2, 0.0),
+        plate(2, "plate", 0.2, 0.0),
+        block(3, "white mug", 0.0, 0.2),
+        block(4, "yellow and white mug", 0.0, -0.2),
+    ]
     found = ask("put the white mug on the left plate and put the yellow and white mug on the right plate", objects)
     assert ids(found) == [3, 4]
     assert ids(found, Role.DESTINATION) == [1, 2]

@@ -1,6 +1,6 @@
 """From free text to a typed ``Query``; no images here."""
 
-from vlm_perception.language.morphology import plural, singular
+from vlm_perception.language.morphology import singular
 from vlm_perception.language.parser import parse, parse_statement
 
-__all__ = ["parse", "parse_statement", "plural", "singular"]
+__all__ = ["parse", "parse_statement", "singular"]

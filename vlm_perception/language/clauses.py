@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
@@ -17,7 +18,9 @@ _STRONG: Final = frozenset({"on", "in"})
 _SOURCES: Final = frozenset("from off out".split())
 _GOALS: Final = frozenset("to onto into toward".split())
 _JOINTS: Final = frozenset("and then , ; . ! & before after while".split())
-_ADVERBS: Final = frozenset("carefully gently slowly quickly now please just also finally next first afterwards there again".split())
+_ADVERBS: Final = frozenset(
+    "carefully gently slowly quickly now please just also finally next first afterwards there again".split()
+)
 
 
 @dataclass
@@ -153,7 +156,7 @@ class ClauseReader(NounPhraseReader):
             if self.last_targets:  # "pick up the can and place in the basket"
                 return self.last_targets
         if cursor.done or cursor.word() in _JOINTS:
-            if self.plan.targets and base not in {"find"}:
+            if self.plan.targets and base != "find":
                 return self.last_targets
             raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
         return []
@@ -179,7 +182,11 @@ class ClauseReader(NounPhraseReader):
                 return [self.last_destination]
             return self.last_targets[-1:] or self.mentions[-1:]
         if len(self.last_targets) > 1 or any(t.number != 1 for t in self.last_targets) or self.last_destination is None:
-            return self.last_targets if len(self.last_targets) > 1 or len(self.plan.targets) < 2 else list(self.plan.targets)
+            return (
+                self.last_targets
+                if len(self.last_targets) > 1 or len(self.plan.targets) < 2
+                else list(self.plan.targets)
+            )
         # "stack the left bowl on the right bowl and place them in the tray"
         return [*self.last_targets, self.last_destination]
 
@@ -218,7 +225,12 @@ class ClauseReader(NounPhraseReader):
             word = cursor.tokens[i].word
             before = cursor.tokens[i - 1].word if i else ""
             anchored, place = ANCHORED.find(cursor, i), UNANCHORED.find(cursor, i)
-            if word in _GOALS and before not in lx.SUPERLATIVES and before not in lx.COMPARATIVES and (anchored is None or word != "to"):
+            if (
+                word in _GOALS
+                and before not in lx.SUPERLATIVES
+                and before not in lx.COMPARATIVES
+                and (anchored is None or word != "to")
+            ):
                 goal = anchored[0] if anchored else "at"
                 stop = anchored[1] if anchored else i + 1
                 if not (place and place[1] > stop):
@@ -233,10 +245,12 @@ class ClauseReader(NounPhraseReader):
                 i += 1
                 continue
             real = found is anchored
-            described = before in lx.POSTURES | lx.BE | {"that", "which", "not", "except", "but"} or before in lx.SUPERLATIVES
+            described = (
+                before in lx.POSTURES | lx.BE | {"that", "which", "not", "except", "but"} or before in lx.SUPERLATIVES
+            )
             if before in lx.INTENSIFIERS and before != "right":
                 described = described or (i > 1 and cursor.tokens[i - 2].word in lx.BE)
-            if before == "right" and real and cursor.tokens[i].word not in {"of"}:
+            if before == "right" and real and cursor.tokens[i].word != "of":
                 spots_at = i - 1
             else:
                 spots_at = i
@@ -251,7 +265,7 @@ class ClauseReader(NounPhraseReader):
     def _new_item(self, start: int, stop: int) -> bool:
         """Whether "and the ..." between two places opens another thing with a destination of its own."""
         words = [t.word for t in self.cursor.tokens[start:stop]]
-        return any(a == "and" and (b in lx.ARTICLES or is_content(b)) for a, b in zip(words, words[1:], strict=False))
+        return any(a == "and" and (b in lx.ARTICLES or is_content(b)) for a, b in pairwise(words))
 
     def _pick_spot(self, frame: str, spots: list[tuple[int, int, str, bool]], start: int) -> int | None:
         cursor = self.cursor
@@ -272,7 +286,9 @@ class ClauseReader(NounPhraseReader):
             chosen = 1
         for k in range(chosen + 1, len(spots)):
             strong = spots[k][3] and spots[k][2] in _STRONG and not self._on_scene(spots[k])
-            strong = strong or (spots[k][3] and k >= 1 and spots[chosen][2] in _STRONG and cursor.tokens[spots[k][0]].word == "to")
+            strong = strong or (
+                spots[k][3] and k >= 1 and spots[chosen][2] in _STRONG and cursor.tokens[spots[k][0]].word == "to"
+            )
             if strong:
                 chosen = k
         return spots[chosen][0]
@@ -291,7 +307,9 @@ class ClauseReader(NounPhraseReader):
         cursor = self.cursor
         start = cursor.pos
         cursor.take(",")
-        while cursor.word() in lx.INTENSIFIERS - {"right"} or (cursor.word() == "right" and ANCHORED.find(cursor, cursor.pos + 1) and not ANCHORED.find(cursor)):
+        while cursor.word() in lx.INTENSIFIERS - {"right"} or (
+            cursor.word() == "right" and ANCHORED.find(cursor, cursor.pos + 1) and not ANCHORED.find(cursor)
+        ):
             cursor.pos += 1
         place, anchored = UNANCHORED.find(cursor), ANCHORED.find(cursor)
         if place and (anchored is None or place[1] > anchored[1]) and not self._of_after(place[1]):
@@ -363,7 +381,17 @@ class ClauseReader(NounPhraseReader):
     def _recipient(self) -> None:
         """Pass over "to me", "for me", "over here"."""
         cursor = self.cursor
-        for pattern in (("to", "me"), ("for", "me"), ("to", "us"), ("over", "here"), ("here",), ("back",), ("down",), ("up",), ("again",)):
+        for pattern in (
+            ("to", "me"),
+            ("for", "me"),
+            ("to", "us"),
+            ("over", "here"),
+            ("here",),
+            ("back",),
+            ("down",),
+            ("up",),
+            ("again",),
+        ):
             stop = cursor.reach(pattern)
             if stop >= 0:
                 cursor.pos = stop
@@ -384,5 +412,6 @@ class ClauseReader(NounPhraseReader):
 def is_start(cursor: Cursor, ahead: int) -> bool:
     """Whether a noun phrase may start ``ahead`` words on."""
     word = cursor.word(ahead)
-    return bool(word) and (is_content(word) or word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "it", "them"})
-
+    return bool(word) and (
+        is_content(word) or word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "it", "them"}
+    )

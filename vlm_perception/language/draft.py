@@ -75,7 +75,9 @@ class Draft:
         """The finished entity."""
         noun = self.settle_number()
         self.settle_places()
-        visible = [a.value for a in self.attributes if not a.negated and a.kind != "size" and not a.value.startswith("with ")]
+        visible = [
+            a.value for a in self.attributes if not a.negated and a.kind != "size" and not a.value.startswith("with ")
+        ]
         phrase = " ".join([*visible, noun])
         if self.feature:
             self.attributes.append(Attribute("other", self.feature))

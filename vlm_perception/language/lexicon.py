@@ -113,14 +113,18 @@ POSTURES: Final = _words(
     "standing sitting lying laying placed located situated resting positioned kept found seated mounted stored stacked "
     "arranged hidden hanging left currently visible also only available set lain lined"
 )
-INTENSIFIERS: Final = _words("just directly immediately right exactly straight very somewhere all quite really way mostly")
+INTENSIFIERS: Final = _words(
+    "just directly immediately right exactly straight very somewhere all quite really way mostly"
+)
 RELATIVES: Final = _words("that which who what whose")
 GENERIC_NOUNS: Final = _words("thing things object objects item items one ones something anything everything stuff")
 OBJECT_PRONOUNS: Final = _words("it them they itself themselves")
 VIEWER: Final = _words("me you us myself yourself i we camera robot viewer observer")
 # Nouns for the scene itself, which no detector reports as an object.
 SCENE_NOUNS: Final = _words("image picture photo scene view frame screen workspace room camera here there")
-SURFACE_NOUNS: Final = _words("table tabletop desk desktop counter countertop floor ground workbench bench workspace surface")
+SURFACE_NOUNS: Final = _words(
+    "table tabletop desk desktop counter countertop floor ground workbench bench workspace surface"
+)
 PARTS: Final = _words(
     "drawer door handle lid compartment side leg edge corner part half section layer burner knob button top bottom front "
     "back rim spout cap neck tier level rack slot end tip base face surface center middle interior inside shelf hinge arm"
@@ -186,8 +190,41 @@ STOPS: Final = (
     | POSSESSIVES
     | INDEFINITE
     | {"and", "or", "then", "but", "not", "while", "so", "me", "you", "us", "i", "we", "he", "she", "does", "do", "did"}
-    | {"has", "have", "had", "there", "here", "please", "both", "when", "where", "if", "whether", "because", "who", "'s"}
-    | {"sits", "stands", "lies", "rests", "leans", "appears", "stays", "remains", "seems", "looks", "hangs", "excluding", "neither", "nor", "say", "says", "mean"}
+    | {
+        "has",
+        "have",
+        "had",
+        "there",
+        "here",
+        "please",
+        "both",
+        "when",
+        "where",
+        "if",
+        "whether",
+        "because",
+        "who",
+        "'s",
+    }
+    | {
+        "sits",
+        "stands",
+        "lies",
+        "rests",
+        "leans",
+        "appears",
+        "stays",
+        "remains",
+        "seems",
+        "looks",
+        "hangs",
+        "excluding",
+        "neither",
+        "nor",
+        "say",
+        "says",
+        "mean",
+    }
     | {",", ";", ".", "?", "!", ":", "&", "+", "such", "should", "would", "could", "will", "must", "also", "let", "how"}
 )
 """Words that no noun phrase runs across."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
-from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.draft import THING, Draft
+from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, OF_DIRECTION, UNANCHORED
 from vlm_perception.types import Entity, Ranking, Relation
 
@@ -79,7 +79,15 @@ def _continues(reader: NounPhraseReader) -> bool:
     if not (comma or joined) or reader.starts_clause():
         return False
     i = cursor.pos
-    while i < cursor.end and cursor.tokens[i].word in {"that", "which", "is", "are", "not", *lx.POSTURES, *lx.INTENSIFIERS}:
+    while i < cursor.end and cursor.tokens[i].word in {
+        "that",
+        "which",
+        "is",
+        "are",
+        "not",
+        *lx.POSTURES,
+        *lx.INTENSIFIERS,
+    }:
         i += 1
     if i >= cursor.end:
         return False
@@ -158,7 +166,12 @@ def _partitive(reader: NounPhraseReader, d: Draft) -> bool:
     d.attributes += group.attributes
     d.relations += group.relations
     d.exclude += group.exclude
-    d.rankings = [replace(r, among=group.number) if group.number not in {1, None} else replace(r, among=None if r.among == 2 else r.among) for r in d.rankings]
+    d.rankings = [
+        replace(r, among=group.number)
+        if group.number not in {1, None}
+        else replace(r, among=None if r.among == 2 else r.among)
+        for r in d.rankings
+    ]
     if group.number not in {1, None}:
         d.among = group.number
     return True
@@ -184,7 +197,9 @@ def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> R
     if word in {"my", "your"} and following in {"left", "right"}:
         cursor.pos += 1
         word, following = cursor.word(), cursor.word(1)
-    if word in lx.POSITIONS and not (is_content(following) and following not in {"side", "edge", "hand", "end", "wall", "corner", "border"}):
+    if word in lx.POSITIONS and not (
+        is_content(following) and following not in {"side", "edge", "hand", "end", "wall", "corner", "border"}
+    ):
         key = lx.POSITIONS[word]
         if following != "of" or _scene_after(cursor, cursor.pos + 2):
             cursor.pos += 1
@@ -225,7 +240,7 @@ def _late_complement(reader: NounPhraseReader, d: Draft) -> bool:
     cursor = reader.cursor
     if not d.open_ranking or not d.rankings or cursor.word() not in {"to", "from"}:
         return False
-    if (cursor.word() == "to" and reader.to_is_goal and d.nouns) or ANCHORED.find(cursor) and cursor.word() == "to":
+    if (cursor.word() == "to" and reader.to_is_goal and d.nouns) or (ANCHORED.find(cursor) and cursor.word() == "to"):
         return False
     if cursor.word() == "from" and d.rankings[-1].key == "near":
         return False
@@ -268,7 +283,7 @@ def _superlative_after(reader: NounPhraseReader, d: Draft) -> bool:
     d.open_ranking = False
     if key in {"near", "far"} and word in lx.COMPARATIVES and _compared(reader, d, key):
         return True
-    if key in {"near", "far"} or cursor.word() in {"to"}:
+    if key in {"near", "far"} or cursor.word() == "to":
         if not (cursor.word() == "to" and reader.to_is_goal and key not in {"near", "far"}):
             ranking = _complement(reader, ranking) or ranking
     d.rankings.append(ranking)
@@ -300,7 +315,13 @@ def _trailing_word(cursor: Cursor, d: Draft) -> bool:
         if attribute is not None:
             d.attributes.append(attribute)
             return True
-    if word not in {"left", "right"} or not d.nouns or ANCHORED.find(cursor) or is_content(cursor.word(1)) or _better_after(cursor):
+    if (
+        word not in {"left", "right"}
+        or not d.nouns
+        or ANCHORED.find(cursor)
+        or is_content(cursor.word(1))
+        or _better_after(cursor)
+    ):
         return False
     cursor.pos += 1
     d.places.append(lx.POSITIONS[word])
@@ -339,7 +360,9 @@ def _exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         return False
     for other in excluded:
         bare = other.noun == THING and noun != THING
-        d.exclude.append(replace(other, noun=noun, phrase=" ".join([*other.phrase.split()[:-1], noun])) if bare else other)
+        d.exclude.append(
+            replace(other, noun=noun, phrase=" ".join([*other.phrase.split()[:-1], noun])) if bare else other
+        )
     return True
 
 
@@ -357,7 +380,9 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
     negated = bool(cursor.take("no")) or without
     begin = cursor.pos
     stop = begin
-    while stop < cursor.end and (is_content(cursor.tokens[stop].word) or cursor.tokens[stop].word in {"the", "a", "an", "and", "of", "its"}):
+    while stop < cursor.end and (
+        is_content(cursor.tokens[stop].word) or cursor.tokens[stop].word in {"the", "a", "an", "and", "of", "its"}
+    ):
         if ANCHORED.find(cursor, stop) and cursor.tokens[stop].word in lx.PREPOSITIONS:
             break
         stop += 1
@@ -378,7 +403,9 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
                 if cursor.take("of"):
                     cursor.take_any({"it", "them"})
             nothing = "nothing" in words
-            d.relations.append(Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with"))
+            d.relations.append(
+                Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with")
+            )
             return True
         cursor.pos = start
         return False
@@ -423,7 +450,12 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
             break
         if word in {"not", "neither"}:
             negated = not negated
-        elif not (word in lx.POSTURES or word in lx.INTENSIFIERS or (relative and (word in lx.BE or word in lx.STANDS)) or word in {"does", "do"}):
+        elif not (
+            word in lx.POSTURES
+            or word in lx.INTENSIFIERS
+            or (relative and (word in lx.BE or word in lx.STANDS))
+            or word in {"does", "do"}
+        ):
             break
         cursor.pos += 1
     if relative and not (ANCHORED.find(cursor) or UNANCHORED.find(cursor)) and _predicative(reader, d, negated, start):
@@ -463,7 +495,11 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     if predicate in {"left_of", "right_of"} and anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS:
         _add_place(d, predicate.removesuffix("_of"), negated)
         return True
-    if predicate in {"in", "on", "at"} and anchors[0].noun in lx.SCENE_NOUNS and anchors[0].noun not in lx.SURFACE_NOUNS:
+    if (
+        predicate in {"in", "on", "at"}
+        and anchors[0].noun in lx.SCENE_NOUNS
+        and anchors[0].noun not in lx.SURFACE_NOUNS
+    ):
         return True
     d.relations.append(Relation(predicate, anchors, negated, text))
     return True
@@ -472,7 +508,10 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
 def _better_after(cursor: Cursor) -> bool:
     """Whether "right" only strengthens what follows ("right behind the mug", "right next to it")."""
     following = cursor.word(1)
-    return following not in {"of", "to", "from", "side", "hand", "edge"} and ANCHORED.find(cursor, cursor.pos + 1) is not None
+    return (
+        following not in {"of", "to", "from", "side", "hand", "edge"}
+        and ANCHORED.find(cursor, cursor.pos + 1) is not None
+    )
 
 
 def _add_place(d: Draft, keys: str, negated: bool) -> None:

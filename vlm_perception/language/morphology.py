@@ -53,21 +53,3 @@ def singular(word: str) -> tuple[str, bool]:
     if word.endswith("oes"):
         return word[:-2], True
     return word[:-1], True
-
-
-def plural(noun: str) -> str:
-    """The regular plural of a short noun phrase, for answers: ``"moka pot"`` to ``"moka pots"``."""
-    head, _, tail = noun.partition(" of ")
-    if tail:
-        return f"{plural(head)} of {tail}"
-    word = noun.rsplit(" ", 1)[-1]
-    if word in _PLURALIA_TANTUM:
-        return noun
-    for many, one in _IRREGULAR.items():
-        if one == word and not many.endswith(("hs", "fs")) and many != "mouses":
-            return noun[: len(noun) - len(word)] + many
-    if re.search(r"(s|x|z|ch|sh)$", word):
-        return noun + "es"
-    if re.search(r"[^aeiou]y$", word):
-        return noun[:-1] + "ies"
-    return noun + "s"

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
-from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.draft import THING, Draft
+from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import EXCEPTIONS, read_modifiers, read_partitive_or_part
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES, UNANCHORED
@@ -123,7 +123,9 @@ class NounPhraseReader:
                 following = cursor.word(paired)
                 cursor.pos += paired + 2
                 many = singular(self._head_ahead())[1]
-                d.number, d.counted, d.definite = (None, True, False) if many and following == "set" else (2, True, False)
+                d.number, d.counted, d.definite = (
+                    (None, True, False) if many and following == "set" else (2, True, False)
+                )
                 if not many:  # scissors: a pair is one thing
                     d.number, d.definite = 1, word not in {"a", "an"}
             elif word in lx.ARTICLES:
@@ -151,7 +153,9 @@ class NounPhraseReader:
                     break
                 if word == "one" and (kind_of(following) == "" and ANCHORED.find(cursor, cursor.pos + 1)):
                     break
-                if word == "one" and following in (lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES):
+                if word == "one" and following in (
+                    lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES
+                ):
                     break
                 cursor.pos += 1
                 if not d.chosen:
@@ -190,7 +194,11 @@ class NounPhraseReader:
     def _pronoun(self) -> Entity | None:
         cursor = self.cursor
         word = cursor.word()
-        bare = word in {"this", "that", "these", "those"} and not is_content(cursor.word(1)) and cursor.word(1) not in lx.BE
+        bare = (
+            word in {"this", "that", "these", "those"}
+            and not is_content(cursor.word(1))
+            and cursor.word(1) not in lx.BE
+        )
         if (word in lx.OBJECT_PRONOUNS or bare) and self.mentions:
             cursor.pos += 1
             return self.mentions[-1]
@@ -257,7 +265,12 @@ class NounPhraseReader:
         word = cursor.word()
         cursor.pos += 1
         key = lx.SUPERLATIVES.get(word) or lx.COMPARATIVES[word]
-        if word in {"furthest", "farthest", "further", "farther"} and cursor.word() in {"left", "right", "back", "front"}:
+        if word in {"furthest", "farthest", "further", "farther"} and cursor.word() in {
+            "left",
+            "right",
+            "back",
+            "front",
+        }:
             key = lx.POSITIONS[cursor.word()]
             cursor.pos += 1
         rank, d.ordinal = d.ordinal or 1, None
@@ -273,7 +286,11 @@ class NounPhraseReader:
                 return False
         elif ANCHORED.find(cursor) or UNANCHORED.find(cursor):
             return False
-        elif not is_content(following) and following not in {"one", "ones"} and not (d.determined and word in {"left", "right", "middle", "front", "back", "top", "bottom"}):
+        elif (
+            not is_content(following)
+            and following not in {"one", "ones"}
+            and not (d.determined and word in {"left", "right", "middle", "front", "back", "top", "bottom"})
+        ):
             return False
         cursor.pos += 1
         cursor.take("most")
@@ -345,7 +362,10 @@ class NounPhraseReader:
         """Whether a possessive names a part ("the cabinet's top drawer") and not a kind ("rubik's cube")."""
         cursor = self.cursor
         i = cursor.pos + 1
-        while i < cursor.end and (cursor.tokens[i].word in lx.POSITIONS.keys() | lx.SUPERLATIVES.keys() | lx.ORDINALS.keys() or kind_of(cursor.tokens[i].word)):
+        while i < cursor.end and (
+            cursor.tokens[i].word in lx.POSITIONS.keys() | lx.SUPERLATIVES.keys() | lx.ORDINALS.keys()
+            or kind_of(cursor.tokens[i].word)
+        ):
             i += 1
         return i < cursor.end and singular(cursor.tokens[i].word)[0] in lx.PARTS | {"drawer", "door"}
 
@@ -371,7 +391,13 @@ class NounPhraseReader:
             if word in lx.POSTURES and (not is_content(following) or ANCHORED.find(cursor, cursor.pos + 1) is not None):
                 return True
             return word in lx.VAGUE_TAILS and not is_content(following) and not d.determined
-        if word in lx.SUPERLATIVES or word in lx.COMPARATIVES or word in PARTICIPLES or word in lx.ORDINALS or word == "upside":
+        if (
+            word in lx.SUPERLATIVES
+            or word in lx.COMPARATIVES
+            or word in PARTICIPLES
+            or word in lx.ORDINALS
+            or word == "upside"
+        ):
             return True
         if kind_of(word) in {"color", "state"} and word not in lx.NOUN_TOO - {"open"} and not is_content(following):
             return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
-from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.clauses import ClauseReader
+from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.questions import read_question, read_statement
 from vlm_perception.language.screening import screen
 from vlm_perception.language.tokens import Cursor, Token, tokenize
@@ -31,7 +31,9 @@ _CLOSERS: Final = tuple(
         "will you|would you|could you|can you|ok|okay|robot|asap|immediately|quickly|carefully|gently|slowly|so much|sir|mate|buddy|again|thanks so much"
     ).split("|")
 )  # fmt: skip
-_GREETINGS: Final = frozenset("hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot".split())
+_GREETINGS: Final = frozenset(
+    "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot".split()
+)
 _PUNCTUATION: Final = frozenset(",.;:?!&+'s")
 _HINT: Final = 'say what to find, for example "the red mug left of the plate"'
 
@@ -111,7 +113,11 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
             changed = True
         for pattern in _CLOSERS:
             n = len(pattern)
-            if len(rest) > n and tuple(t.word for t in rest[-n:]) == pattern and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}:
+            if (
+                len(rest) > n
+                and tuple(t.word for t in rest[-n:]) == pattern
+                and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}
+            ):
                 rest, changed = rest[:-n], True
     return [t for t in rest if t.word != "please"]
 
@@ -124,7 +130,16 @@ def _safe_opener(cursor: Cursor, pattern: tuple[str, ...], stop: int) -> bool:
     if pattern in {("first",), ("next",), ("just",)}:
         return following in {",", "pick", "take", "put", "open", "find", "grab", "close", "turn", "move", "place", "go"}
     if pattern in {("robot",), ("task",), ("command",), ("test",), ("well",), ("quick",)}:
-        return following in {",", ":", "!", "please", ""} or following in {"pick", "find", "put", "take", "bring", "can", "could", "would"}
+        return following in {",", ":", "!", "please", ""} or following in {
+            "pick",
+            "find",
+            "put",
+            "take",
+            "bring",
+            "can",
+            "could",
+            "would",
+        }
     return bool(following) or len(cursor.tokens) > stop
 
 

@@ -24,8 +24,10 @@ _ANCHORED: Final[dict[str, str]] = {
     "above": "above|over|higher up than",
     "below": "below",
     "under": "under|underneath|beneath|underneath of",
-    "on": "on top of|on|onto|on to|upon|atop|on top|top of|atop of|supported by|up on|over onto|on surface of|at top of|off|off of|from on top of|from top of",
-    "in": "in|inside|inside of|into|within|in inside of|in to|contained in|contained by|out of|from inside|from inside of|from within|at bottom of|on bottom of|in bottom of",
+    "on": "on top of|on|onto|on to|upon|atop|on top|top of|atop of|supported by|up on|over onto|on surface of|at top of|off|off of|"
+    "from on top of|from top of",
+    "in": "in|inside|inside of|into|within|in inside of|in to|contained in|contained by|out of|from inside|from inside of|from within|"
+    "at bottom of|on bottom of|in bottom of",
     "contains": "containing|that contains|which contains|filled with|full of",
     "supports": "supporting|carrying",
     "next_to": "next to|beside|by|adjacent to|alongside|at side of|to side of|by side of|next|besides of|side by side with|neighboring|on side of",
@@ -48,7 +50,20 @@ _PLACES: Final[dict[str, str]] = {
     "rear": "at_back_of", "front edge": "at_front_of", "back edge": "at_back_of", "far end": "at_back_of",
     "near end": "at_front_of", "front side": "at_front_of", "back side": "at_back_of",
 }  # fmt: skip
-_PLACE_PREPOSITIONS: Final = ("at", "on", "in", "near", "by", "from", "to", "along", "around", "close to", "toward", "into")
+_PLACE_PREPOSITIONS: Final = (
+    "at",
+    "on",
+    "in",
+    "near",
+    "by",
+    "from",
+    "to",
+    "along",
+    "around",
+    "close to",
+    "toward",
+    "into",
+)
 _SIDE_PREPOSITIONS: Final = ("", "to", "on", "at", "in", "from", "toward")
 
 
@@ -63,7 +78,16 @@ def _anchored() -> dict[Pattern, str]:
             entries[_pattern(f"{prefix} {place} of")] = name
     for side in ("left", "right"):
         for prefix in _SIDE_PREPOSITIONS:
-            for form in ("{} of", "{} side of", "{} hand side of", "{} hand of", "{} from", "side {} of", "far {} of", "{} edge of"):
+            for form in (
+                "{} of",
+                "{} side of",
+                "{} hand side of",
+                "{} hand of",
+                "{} from",
+                "side {} of",
+                "far {} of",
+                "{} edge of",
+            ):
                 if form == "{} from" and prefix in {"from", "in"}:
                     continue
                 entries[_pattern(f"{prefix} {form.format(side)}")] = f"{side}_of"
@@ -82,7 +106,17 @@ def _unanchored() -> dict[Pattern, str]:
     for prefix in ("on", "at", "in", "to", "toward", "near", "from"):
         for word in single:
             key = POSITIONS[word]
-            for form in ("{}", "{} side", "{} hand side", "{} hand", "far {}", "far {} side", "very {}", "{} part", "{} end"):
+            for form in (
+                "{}",
+                "{} side",
+                "{} hand side",
+                "{} hand",
+                "far {}",
+                "far {} side",
+                "very {}",
+                "{} part",
+                "{} end",
+            ):
                 entries[_pattern(f"{prefix} {form.format(word)}")] = key
     for vertical in ("top", "bottom", "upper", "lower", "front", "back", "rear", "far", "near"):
         rank = {"far": "back", "near": "front"}.get(vertical) or POSITIONS[vertical]
@@ -140,4 +174,6 @@ OF_DIRECTION: Final[dict[str, str]] = {
 }  # fmt: skip
 """What "second from the ..." counts from."""
 
-PARTICIPLES: Final = frozenset("containing touching facing surrounding supporting carrying pointing leaning holding propped".split())
+PARTICIPLES: Final = frozenset(
+    "containing touching facing surrounding supporting carrying pointing leaning holding propped".split()
+)

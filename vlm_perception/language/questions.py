@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import take_attribute
-from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.draft import THING, Draft
+from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
 from vlm_perception.types import Attribute, Entity, Query, Relation, Role, RoleEntity, Task
 
@@ -30,7 +30,9 @@ _SCENE_TALK: Final = ("describe scene", "describe image", "describe picture", "d
                       "caption", "describe", "what do you see in image", "describe everything", "give me caption", "describe frame",
                       "list objects", "list all objects", "list everything", "describe table", "describe workspace", "summarize scene",
                       "tell me what you see", "what objects are there", "what objects do you see", "what things are there", "caption scene")  # fmt: skip
-_FACTS: Final = frozenset("color colour size shape material kind type state brand name text word letter number time".split())
+_FACTS: Final = frozenset(
+    "color colour size shape material kind type state brand name text word letter number time".split()
+)
 
 
 def _take(cursor: Cursor, phrases: tuple[str, ...]) -> bool:
@@ -76,7 +78,20 @@ def _count(reader: ClauseReader, text: str) -> Query | None:
 def _finish(reader: ClauseReader, entity: Entity) -> Entity:
     """Add what a question says of its subject after the verb: "are there", "are on the plate", "are red"."""
     cursor = reader.cursor
-    _take(cursor, ("are there", "is there", "do you see", "can you see", "do i have", "do we have", "are visible", "are present", "can be seen"))
+    _take(
+        cursor,
+        (
+            "are there",
+            "is there",
+            "do you see",
+            "can you see",
+            "do i have",
+            "do we have",
+            "are visible",
+            "are present",
+            "can be seen",
+        ),
+    )
     start = cursor.pos
     if cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS) or cursor.word() in {"touch", "contain"}:
         entity = _predicate(reader, entity) or entity
@@ -110,26 +125,49 @@ def _predicate(reader: ClauseReader, subject: Entity, *, negated: bool = False) 
             other = reader.entity()
             if other is not None and other.noun != THING:
                 return _with_attributes(
-                    replace(subject, noun=other.noun, relations=(*subject.relations, *other.relations)), other.attributes, negated=negated
+                    replace(subject, noun=other.noun, relations=(*subject.relations, *other.relations)),
+                    other.attributes,
+                    negated=negated,
                 )
         return None
     relations = [replace(r, negated=r.negated != negated) for r in draft.relations]
     described = _with_attributes(subject, tuple(draft.attributes), negated=negated)
     return replace(
-        described, relations=(*subject.relations, *relations), rankings=(*subject.rankings, *draft.rankings), exclude=(*subject.exclude, *draft.exclude)
+        described,
+        relations=(*subject.relations, *relations),
+        rankings=(*subject.rankings, *draft.rankings),
+        exclude=(*subject.exclude, *draft.exclude),
     )
 
 
 def _with_attributes(entity: Entity, attributes: tuple[Attribute, ...], *, negated: bool) -> Entity:
     added = tuple(replace(a, negated=a.negated != negated) for a in attributes)
-    visible = [a.value for a in (*entity.attributes, *added) if not a.negated and a.kind != "size" and not a.value.startswith("with ")]
+    visible = [
+        a.value
+        for a in (*entity.attributes, *added)
+        if not a.negated and a.kind != "size" and not a.value.startswith("with ")
+    ]
     return replace(entity, attributes=(*entity.attributes, *added), phrase=" ".join([*visible, entity.noun]))
 
 
 def _scene(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
     if _take(cursor, _SCENE_TALK):
-        while cursor.take_any({",", ".", "?", "!"}) or _take(cursor, ("in detail", "briefly", "on table", "in image", "in scene", "in front of you", "for me", "to me", "here", "in picture")):
+        while cursor.take_any({",", ".", "?", "!"}) or _take(
+            cursor,
+            (
+                "in detail",
+                "briefly",
+                "on table",
+                "in image",
+                "in scene",
+                "in front of you",
+                "for me",
+                "to me",
+                "here",
+                "in picture",
+            ),
+        ):
             pass
         if cursor.done:
             return Query(text, Task.DESCRIBE, "describe")
@@ -205,7 +243,10 @@ def _said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     elif cursor.take_any({"touches", "touch", "faces", "face", "surrounds"}):
         predicate = {"to": "touching", "fa": "facing", "su": "around"}[cursor.tokens[cursor.pos - 1].word[:2]]
         anchors = reader.entities()
-        return [replace(s, relations=(*s.relations, *(Relation(predicate, (a,), negated) for a in anchors))) for s in subjects]
+        return [
+            replace(s, relations=(*s.relations, *(Relation(predicate, (a,), negated) for a in anchors)))
+            for s in subjects
+        ]
     elif not helper:
         cursor.pos = start
     mentions = list(reader.mentions)
@@ -244,7 +285,11 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
             return None
         entities = reader.entities()
         return Query(text, Task.LOCATE, "", _targets(entities)) if entities else None
-    which = cursor.take("which") or (cursor.word() == "what" and cursor.word(1) not in lx.BE | _FACTS | {"do", "can", "does", "of"} and cursor.take("what"))
+    which = cursor.take("which") or (
+        cursor.word() == "what"
+        and cursor.word(1) not in lx.BE | _FACTS | {"do", "can", "does", "of"}
+        and cursor.take("what")
+    )
     if not which:
         return None
     if cursor.word() in lx.BE or cursor.word() in lx.STANDS:
@@ -289,7 +334,9 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
         mentioned = reader.entities()
         cursor.pos = cursor.end
         return Query(text, Task.ASK, "", _targets(mentioned))
-    cursor.take_any({"big", "large", "tall", "far", "wide", "heavy", "high", "long", "full", "old", "much", "close", "near"})
+    cursor.take_any(
+        {"big", "large", "tall", "far", "wide", "heavy", "high", "long", "full", "old", "much", "close", "near"}
+    )
     cursor.take("away")
     cursor.take_any(lx.BE | {"does", "do"})
     mentioned = reader.entities()
@@ -318,13 +365,25 @@ def _yes_no(reader: ClauseReader, text: str) -> Query | None:
 def _declarative(reader: ClauseReader, text: str) -> Query | None:
     """ "the bowl is on the plate", "a mug sits behind two plates"."""
     cursor = reader.cursor
-    if not any(t.word in lx.BE | lx.STANDS | {"contains", "touches", "surrounds"} for t in cursor.tokens[cursor.pos : cursor.end]):
+    if not any(
+        t.word in lx.BE | lx.STANDS | {"contains", "touches", "surrounds"}
+        for t in cursor.tokens[cursor.pos : cursor.end]
+    ):
         return None
     start = cursor.pos
     subjects = reader.entities()
-    if not subjects or cursor.word() not in lx.BE | lx.STANDS | {"contains", "contain", "touches", "surrounds", "does", "do", "faces", "both", "all"}:
+    if not subjects or cursor.word() not in lx.BE | lx.STANDS | {
+        "contains",
+        "contain",
+        "touches",
+        "surrounds",
+        "does",
+        "do",
+        "faces",
+        "both",
+        "all",
+    }:
         return None
     cursor.pos = start
     reader.mentions.clear()
     return read_statement(reader, text)
-

@@ -14,7 +14,9 @@ from vlm_perception.language import lexicon as lx
 Pattern = tuple[str, ...]
 
 _QUOTES: Final = str.maketrans({"’": "'", "‘": "'", "`": "'", "“": " ", "”": " ", '"': " ", "–": "-", "—": ","})
-_TOKEN: Final = re.compile(r"(?:dr|st|mr|mrs|ms)\.(?=\s)|[^\W_]+(?:['\-./&][^\W_]+)*'?|[,;:.?!()&+]", re.UNICODE | re.IGNORECASE)
+_TOKEN: Final = re.compile(
+    r"(?:dr|st|mr|mrs|ms)\.(?=\s)|[^\W_]+(?:['\-./&][^\W_]+)*'?|[,;:.?!()&+]", re.UNICODE | re.IGNORECASE
+)
 # Long function words that may be misspelt by one letter; short ones are listed in the lexicon.
 _FUZZY: Final = frozenset(
     "between behind beside beneath underneath against inside nearest closest furthest farthest leftmost rightmost "
@@ -56,7 +58,16 @@ def _mend(word: str) -> str:
 
 
 _KNOWN_PARTS: Final = frozenset(
-    {*lx.COLORS, *lx.COLOR_MODIFIERS, *lx.ORDINALS, *lx.SUPERLATIVES, *lx.POSITIONS, *lx.SIZES, *lx.MATERIALS, *lx.SHAPES}
+    {
+        *lx.COLORS,
+        *lx.COLOR_MODIFIERS,
+        *lx.ORDINALS,
+        *lx.SUPERLATIVES,
+        *lx.POSITIONS,
+        *lx.SIZES,
+        *lx.MATERIALS,
+        *lx.SHAPES,
+    }
     | {"and", "non", "colored", "of", "the", "coloured", "to", "sized", "shaped", "one", "in"}
 )
 

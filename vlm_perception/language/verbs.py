@@ -46,12 +46,29 @@ _NOUN_VERBS: Final = frozenset(
 )
 
 
-_NEVER_THINGS: Final = frozenset("pick grab get take put open close grasp select see hold reach move lift push pull bring find go".split())
+_NEVER_THINGS: Final = frozenset(
+    "pick grab get take put open close grasp select see hold reach move lift push pull bring find go".split()
+)
 
 
 def _gerund(verb: str) -> str:
     first, _, rest = verb.partition(" ")
-    if first in {"put", "set", "get", "grab", "drop", "grip", "hit", "cut", "shut", "flip", "tap", "drag", "slip", "spot"}:
+    if first in {
+        "put",
+        "set",
+        "get",
+        "grab",
+        "drop",
+        "grip",
+        "hit",
+        "cut",
+        "shut",
+        "flip",
+        "tap",
+        "drag",
+        "slip",
+        "spot",
+    }:
         first += first[-1]
     elif first.endswith("e") and not first.endswith("ee"):
         first = first[:-1]
@@ -60,7 +77,14 @@ def _gerund(verb: str) -> str:
 
 def _table() -> PatternTable:
     entries: dict[Pattern, str] = {}
-    for frame, verbs in (("move", _MOVE), ("act", _ACT), ("see", _SEE), ("point", _POINT), ("describe", _DESCRIBE), ("count", _COUNT)):
+    for frame, verbs in (
+        ("move", _MOVE),
+        ("act", _ACT),
+        ("see", _SEE),
+        ("point", _POINT),
+        ("describe", _DESCRIBE),
+        ("count", _COUNT),
+    ):
         for verb in verbs.split("|"):
             value = f"{frame}:{verb.split()[0] if frame == 'point' else _BASE.get(verb, verb)}"
             entries.setdefault(tuple(w for w in verb.split() if w != "a"), value)
@@ -103,4 +127,8 @@ def _verb_like(following: str, *, initial: bool) -> bool:
         "up", "down", "to", "out", "away", "back", "at", "inside", "under", "next", "beside", "between", "either", "what",
     }:  # fmt: skip
         return True
-    return initial and bool(following) and following not in {"of", "is", "are", "with", "and", "or", ",", ".", "?", "by", "near", "left", "behind"}
+    return (
+        initial
+        and bool(following)
+        and following not in {"of", "is", "are", "with", "and", "or", ",", ".", "?", "by", "near", "left", "behind"}
+    )

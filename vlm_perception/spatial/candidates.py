@@ -51,7 +51,11 @@ def _by_color(entity: Entity, objects: Sequence[SceneObject]) -> FloatArray:
     result = np.zeros(len(objects))
     for i, item in enumerate(objects):
         named = any(phrase == entity.phrase or phrase.startswith(f"{words} ") for phrase in item.scores)
-        measured = _measured([a for a in positive if a.kind == "color"], item) if item.mean_rgb and all(a.kind == "color" for a in positive) else 0.0
+        measured = (
+            _measured([a for a in positive if a.kind == "color"], item)
+            if item.mean_rgb and all(a.kind == "color" for a in positive)
+            else 0.0
+        )
         result[i] = 1.0 if named else (measured if measured > 0.5 else 0.0)
     return result
 
@@ -74,7 +78,9 @@ def _holds(attribute: Attribute, entity: Entity, objects: Sequence[SceneObject])
     plain = np.maximum(_fired(entity.noun, objects), 1e-6)
     result = np.zeros(len(objects))
     for i, item in enumerate(objects):
-        likeness = color_likeness(item.mean_rgb, attribute.value) if attribute.kind == "color" and item.mean_rgb else None
+        likeness = (
+            color_likeness(item.mean_rgb, attribute.value) if attribute.kind == "color" and item.mean_rgb else None
+        )
         if named.any():
             says = named[i] / max(plain[i], named.max() * 0.5) > 0.5
             result[i] = float(says and (likeness is None or likeness > 0.05 or named[i] >= 0.8 * plain[i]))

@@ -26,7 +26,7 @@ def color_likeness(rgb: tuple[float, float, float], name: str) -> float:
     """
     if " and " in name:
         return max(color_likeness(rgb, part) for part in name.split(" and "))
-    base = name.split()[-1]
+    base = name.rsplit(maxsplit=1)[-1]
     hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255.0 for channel in rgb))
     degrees = hue * 360.0
     if base in {"white", "ivory", "silver"}:

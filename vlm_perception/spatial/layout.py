@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vlm_perception.types import FloatArray, SceneObject, Viewpoint
+from vlm_perception.types import BoolMask, FloatArray, SceneObject, Viewpoint
 
 RIGHT: Final = 0
 UP: Final = 1
@@ -45,7 +46,7 @@ class Extents:
         """(N, 3) lengths."""
         return self.high - self.low
 
-    def take(self, index: int | Sequence[int] | FloatArray) -> Extents:
+    def take(self, index: int | Sequence[int] | NDArray[np.intp]) -> Extents:
         """The things at ``index``."""
         i = np.atleast_1d(np.asarray(index, dtype=np.intp))
         return Extents(self.low[i], self.high[i], self.center[i], self.heading[i], self.solid)
@@ -59,7 +60,7 @@ class Extents:
         return Extents(self.low[None], self.high[None], self.center[None], self.heading[None], self.solid)
 
 
-def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Extents, FloatArray]:
+def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Extents, BoolMask]:
     """Extents in space.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from vlm_perception.types import Entity, FloatArray, ObjectGeometry, SceneObject, Viewpoint
+from vlm_perception.types import BoolMask, Entity, ObjectGeometry, SceneObject, Viewpoint
 
 _MIN_POINTS: Final = 12
 # Share of the whole along (image direction, sign): which slice a place word means.
@@ -18,12 +18,21 @@ _SLICES: Final[dict[str, tuple[str, float, float]]] = {
     "high": ("up", 2 / 3, 1.0), "low": ("up", 0.0, 1 / 3), "left": ("right", 0.0, 0.5), "right": ("right", 0.5, 1.0),
     "front": ("forward", 0.0, 0.5), "back": ("forward", 0.5, 1.0), "near": ("forward", 0.0, 0.5), "far": ("forward", 0.5, 1.0),
 }  # fmt: skip
-_PLACES: Final = {"above": "high", "below": "low", "left_of": "left", "right_of": "right", "at_front_of": "front", "at_back_of": "back"}
+_PLACES: Final = {
+    "above": "high",
+    "below": "low",
+    "left_of": "left",
+    "right_of": "right",
+    "at_front_of": "front",
+    "at_back_of": "back",
+}
 
 
 def whole_of(entity: Entity) -> Entity | None:
     """What the entity is a part of, if the command says."""
-    return next((r.anchors[0] for r in entity.relations if r.predicate == "part_of" and r.anchors and not r.negated), None)
+    return next(
+        (r.anchors[0] for r in entity.relations if r.predicate == "part_of" and r.anchors and not r.negated), None
+    )
 
 
 def cut_part(whole: SceneObject, entity: Entity, view: Viewpoint) -> SceneObject:
@@ -37,7 +46,9 @@ def cut_part(whole: SceneObject, entity: Entity, view: Viewpoint) -> SceneObject
     Returns:
         An object with the whole's id, its box, mask and geometry reduced, and the entity's phrase as its score.
     """
-    keys = [(k.key, k.rank) for k in entity.rankings] + [(_PLACES[r.predicate], 1) for r in entity.relations if r.predicate in _PLACES and not r.anchors]
+    keys = [(k.key, k.rank) for k in entity.rankings] + [
+        (_PLACES[r.predicate], 1) for r in entity.relations if r.predicate in _PLACES and not r.anchors
+    ]
     part = replace(whole, scores={entity.phrase: whole.best_score}, label=f"{entity.phrase} of {whole.label}")
     for key, rank in keys:
         span = _span(key, rank)
@@ -90,7 +101,7 @@ def _cut(item: SceneObject, axis: str, low: float, high: float, view: Viewpoint)
     return replace(item, box_xyxy=box, mask=mask, geometry=_subset(geometry, keep))
 
 
-def _subset(geometry: ObjectGeometry, keep: FloatArray) -> ObjectGeometry:
+def _subset(geometry: ObjectGeometry, keep: BoolMask) -> ObjectGeometry:
     points, uv = geometry.points_m[keep], geometry.pixels_uv[keep]
     body = points @ geometry.R_camera_object
     low, high = body.min(axis=0), body.max(axis=0)

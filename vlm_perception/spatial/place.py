@@ -18,7 +18,16 @@ _BESIDE: Final[dict[str, tuple[tuple[float, float], ...]]] = {
     "left_of": ((-1, 0),), "right_of": ((1, 0),), "in_front_of": ((0, -1),), "behind": ((0, 1),), "at_front_of": ((0, -1),),
     "at_back_of": ((0, 1),),
 }  # fmt: skip
-_ALL_ROUND: Final = ((1.0, 0.0), (-1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (0.7, -0.7), (-0.7, -0.7), (0.7, 0.7), (-0.7, 0.7))
+_ALL_ROUND: Final = (
+    (1.0, 0.0),
+    (-1.0, 0.0),
+    (0.0, -1.0),
+    (0.0, 1.0),
+    (0.7, -0.7),
+    (-0.7, -0.7),
+    (0.7, 0.7),
+    (-0.7, 0.7),
+)
 
 
 def find_place(
@@ -53,7 +62,7 @@ def find_place(
         size = np.maximum(high - low, 0.01)
     if predicate in _BESIDE or predicate in {"next_to", "near", "around", "against", "touching", "far_from", "between"}:
         return _beside(predicate, geometry, axes, blocks, size, clearance_m)
-    return _upon(geometry, axes, blocks, size, clearance_m, within=predicate == "in" or predicate == "at")
+    return _upon(geometry, axes, blocks, size, within=predicate in {"in", "at"})
 
 
 def _box(geometry: ObjectGeometry, axes: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -72,7 +81,9 @@ def _pose(spot: FloatArray, axes: FloatArray, room: FloatArray, clearance_m: flo
     return PlacePose(T, np.array([room[RIGHT], room[FORWARD], room[UP]]), float(clearance_m))
 
 
-def _distance(low: FloatArray, high: FloatArray, blocks: Sequence[tuple[FloatArray, FloatArray]], floor: float, ceiling: float) -> float:
+def _distance(
+    low: FloatArray, high: FloatArray, blocks: Sequence[tuple[FloatArray, FloatArray]], floor: float, ceiling: float
+) -> float:
     """Horizontal distance from a footprint to the nearest thing that stands between two heights; negative: overlap."""
     nearest = np.inf
     for block_low, block_high in blocks:
@@ -88,7 +99,6 @@ def _upon(
     axes: FloatArray,
     blocks: Sequence[tuple[FloatArray, FloatArray]],
     size: FloatArray,
-    clearance_m: float,
     *,
     within: bool,
 ) -> PlacePose | None:

@@ -65,7 +65,7 @@ def _noise(a: Extents) -> float:
 
 def _footprint_share(a: Extents, b: Extents) -> FloatArray:
     """Share of a's footprint that lies over b's."""
-    share = 1.0
+    share: FloatArray = np.ones(())
     for axis in _axes(a):
         overlap = np.minimum(a.high[..., axis], b.high[..., axis]) - np.maximum(a.low[..., axis], b.low[..., axis])
         share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
@@ -176,10 +176,12 @@ def at(a: Extents, b: Extents) -> FloatArray:
 
 def part_of(a: Extents, b: Extents) -> FloatArray:
     """a's box lies within b's."""
-    share = 1.0
+    share: FloatArray = np.ones(())
     for axis in (RIGHT, UP, FORWARD) if a.solid else (RIGHT, UP):
         reach = 0.1 * b.size[..., axis] + _noise(a)
-        overlap = np.minimum(a.high[..., axis], b.high[..., axis] + reach) - np.maximum(a.low[..., axis], b.low[..., axis] - reach)
+        overlap = np.minimum(a.high[..., axis], b.high[..., axis] + reach) - np.maximum(
+            a.low[..., axis], b.low[..., axis] - reach
+        )
         share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
     smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.8, 1.05)
     return np.asarray(share) * smaller
@@ -200,7 +202,11 @@ def against(a: Extents, b: Extents) -> FloatArray:
 
 def next_to(a: Extents, b: Extents) -> FloatArray:
     """The space between them is small beside their sizes, and neither is on or in the other."""
-    stacked = np.maximum(_footprint_share(a, b), _footprint_share(b, a)) if a.solid else np.maximum(inside(a, b), inside(b, a))
+    stacked = (
+        np.maximum(_footprint_share(a, b), _footprint_share(b, a))
+        if a.solid
+        else np.maximum(inside(a, b), inside(b, a))
+    )
     return _near(a, b, 0.75) * (1.0 - 0.9 * _ramp(stacked, 0.5, 0.9))
 
 

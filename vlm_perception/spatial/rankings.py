@@ -15,7 +15,9 @@ _KEYS: Final = frozenset(
 )
 
 
-def rank_values(key: str, things: Extents, image: Extents, *, by_image: bool, anchor: Extents | None = None) -> FloatArray:
+def rank_values(
+    key: str, things: Extents, image: Extents, *, by_image: bool, anchor: Extents | None = None
+) -> FloatArray:
     """What to sort by, smallest first.
 
     Args:

@@ -85,7 +85,11 @@ def resolve(
 
 
 def _scene_with_parts(
-    query: Query, objects: Sequence[SceneObject], viewpoint: Viewpoint, image_size: tuple[int, int], settings: ResolverSettings
+    query: Query,
+    objects: Sequence[SceneObject],
+    viewpoint: Viewpoint,
+    image_size: tuple[int, int],
+    settings: ResolverSettings,
 ) -> Scene:
     """Lay out the objects, and cut out parts that were asked for and not detected by themselves."""
     scene = Scene(objects, viewpoint, image_size, settings)
@@ -116,7 +120,10 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
         where.append((item, choice))
         if choice.status is Status.SUCCEEDED and not any(t.entity == item.entity for t in targets):
             taken.update(choice.indices)
-    chosen = [(item, choose(item.entity, scene, vocabulary, avoid=taken if _same_words(item, destinations) else set())) for item in targets]
+    chosen = [
+        (item, choose(item.entity, scene, vocabulary, avoid=taken if _same_words(item, destinations) else set()))
+        for item in targets
+    ]
     failures = [(item, c) for item, c in (*chosen, *where) if c.status is not Status.SUCCEEDED]
     if failures:
         return _failure(failures, (*chosen, *where), scene)
@@ -149,7 +156,9 @@ def _same_words(item: RoleEntity, destinations: list[RoleEntity]) -> bool:
     return any(d.entity.noun == item.entity.noun and d.entity != item.entity for d in destinations)
 
 
-def choose(entity: Entity, scene: Scene, vocabulary: frozenset[str] | None = None, *, avoid: set[int] | None = None) -> Choice:
+def choose(
+    entity: Entity, scene: Scene, vocabulary: frozenset[str] | None = None, *, avoid: set[int] | None = None
+) -> Choice:
     """Decide which objects an entity means.
 
     Args:
@@ -175,14 +184,20 @@ def choose(entity: Entity, scene: Scene, vocabulary: frozenset[str] | None = Non
     else:
         live = np.flatnonzero((detection >= settings.set_ratio * best) & (relation >= bar))
     if not len(live):
-        return Choice(Status.NOT_FOUND, rivals=tuple(np.flatnonzero(detection > 0)), message=_unrelated(entity, reading, scene))
+        return Choice(
+            Status.NOT_FOUND, rivals=tuple(np.flatnonzero(detection > 0)), message=_unrelated(entity, reading, scene)
+        )
     goodness = np.sqrt(detection / best) * relation
     ordered = _without_doubles([int(i) for i in live[np.argsort(-goodness[live], kind="stable")]], scene)
     if entity.number is None:
         return Choice(Status.SUCCEEDED, tuple(ordered))
     wanted = max(1, entity.number)
     if len(ordered) < wanted:
-        return Choice(Status.NOT_FOUND, rivals=tuple(ordered), message=f"I see only {wording.counted(entity, len(ordered))} of the {wanted} asked for.")
+        return Choice(
+            Status.NOT_FOUND,
+            rivals=tuple(ordered),
+            message=f"I see only {wording.counted(entity, len(ordered))} of the {wanted} asked for.",
+        )
     rivals = tuple(ordered[wanted:])
     if wanted == 1 and entity.definite:
         tied = _tied(entity, reading, detection, ordered, settings, scene)
@@ -192,7 +207,12 @@ def choose(entity: Entity, scene: Scene, vocabulary: frozenset[str] | None = Non
 
 
 def _tied(
-    entity: Entity, reading: Reading, detection: NDArray[np.float64], ordered: list[int], settings: ResolverSettings, scene: Scene
+    entity: Entity,
+    reading: Reading,
+    detection: NDArray[np.float64],
+    ordered: list[int],
+    settings: ResolverSettings,
+    scene: Scene,
 ) -> tuple[int, ...]:
     """The objects that are not told apart from the best one."""
     first = ordered[0]
@@ -230,7 +250,9 @@ def _overlap(a: BoxXyxy, b: BoxXyxy) -> float:
 # --------------------------------------------------------------------------- destinations
 
 
-def _destination(item: RoleEntity, scene: Scene, targets: list[RoleEntity], vocabulary: frozenset[str] | None) -> Choice:
+def _destination(
+    item: RoleEntity, scene: Scene, targets: list[RoleEntity], vocabulary: frozenset[str] | None
+) -> Choice:
     entity = item.entity
     choice = choose(entity, scene, vocabulary)
     if choice.status is Status.NOT_FOUND and entity.noun in SURFACES and not scene.read(entity).detection.any():
@@ -251,13 +273,20 @@ def _place(item: RoleEntity, choice: Choice, scene: Scene, moved: list[SceneObje
     if any(anchor.geometry is None for anchor in anchors):
         return None, ""
     obstacles = [o for o in scene.objects if all(o is not x for x in (*moved, *anchors))]
-    spot = find_place(item.predicate, anchors[0], obstacles, moved[0] if moved else None, scene.view, scene.settings.place_clearance_m)
+    spot = find_place(
+        item.predicate, anchors[0], obstacles, moved[0] if moved else None, scene.view, scene.settings.place_clearance_m
+    )
     if spot is None:
-        return None, f"There is no room {item.predicate.replace('_', ' ')} the {wording.name_of(item.entity)}; clear a spot first."
+        return (
+            None,
+            f"There is no room {item.predicate.replace('_', ' ')} the {wording.name_of(item.entity)}; clear a spot first.",
+        )
     return spot, ""
 
 
-def _no_room(note: str, groundings: dict[tuple[int, Role], Grounding], scene: Scene, entity: Entity, index: int) -> Resolution:
+def _no_room(
+    note: str, groundings: dict[tuple[int, Role], Grounding], scene: Scene, entity: Entity, index: int
+) -> Resolution:
     found = (*groundings.values(), _grounding(scene, entity, index, Role.DESTINATION))
     return Resolution(Status.NOT_FOUND, note, (), tuple(found))
 
@@ -277,7 +306,10 @@ def _count(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Res
             return Resolution(Status.NOT_FOUND, _why_not(entity, reading, vocabulary))
         choice = choose(entity, scene, vocabulary)
         total += len(choice.indices)
-        told.append(wording.counted(entity, len(choice.indices)) + "".join(f" {wording.relation_words(r)}" for r in entity.relations))
+        told.append(
+            wording.counted(entity, len(choice.indices))
+            + "".join(f" {wording.relation_words(r)}" for r in entity.relations)
+        )
         groundings += [_grounding(scene, entity, i, Role.TARGET) for i in choice.indices]
         for anchor, index in _anchors(scene, entity, choice.indices):
             anchors.setdefault(index, _grounding(scene, anchor, index, Role.ANCHOR))
@@ -315,13 +347,19 @@ def _success(chosen: list[tuple[RoleEntity, Choice]], scene: Scene) -> str:
         if item.entity in scene.fixed:
             told.append(f"the {wording.described(item.entity)} (not detected by itself: a region of the whole)")
         elif len(choice.indices) == 1:
-            told.append(f"the {wording.described(item.entity)}" if item.entity.definite else wording.article(wording.described(item.entity)))
+            told.append(
+                f"the {wording.described(item.entity)}"
+                if item.entity.definite
+                else wording.article(wording.described(item.entity))
+            )
         else:
             told.append(wording.counted(item.entity, len(choice.indices)))
     return f"Found {', '.join(told)}." if told else "Found the destination."
 
 
-def _failure(failures: list[tuple[RoleEntity, Choice]], everything: Sequence[tuple[RoleEntity, Choice]], scene: Scene) -> Resolution:
+def _failure(
+    failures: list[tuple[RoleEntity, Choice]], everything: Sequence[tuple[RoleEntity, Choice]], scene: Scene
+) -> Resolution:
     missing = [f for f in failures if f[1].status is Status.NOT_FOUND]
     item, choice = (missing or failures)[0]
     if choice.status is Status.AMBIGUOUS:
@@ -332,7 +370,11 @@ def _failure(failures: list[tuple[RoleEntity, Choice]], everything: Sequence[tup
     else:
         message = choice.message
         if item.role is Role.DESTINATION:
-            message += f" It is where to put the {wording.name_of(everything[0][0].entity)}." if everything[0][0].role is Role.TARGET else ""
+            message += (
+                f" It is where to put the {wording.name_of(everything[0][0].entity)}."
+                if everything[0][0].role is Role.TARGET
+                else ""
+            )
     runner_ups = [_grounding(scene, item.entity, i, item.role) for i in choice.rivals]
     for other, found in everything:
         runner_ups += [_grounding(scene, other.entity, i, other.role) for i in found.indices]
@@ -348,7 +390,8 @@ def _why_not(entity: Entity, reading: Reading, vocabulary: frozenset[str] | None
     missing = reading.missing
     if missing is not None:
         role = f"by which to find the {wording.name_of(entity)}"
-        return f"I see no {wording.name_of(missing)}, {role}.{wording.unknown_hint(missing, vocabulary)} Name another landmark, or point the camera so that it is in view."
+        hint = wording.unknown_hint(missing, vocabulary)
+        return f"I see no {wording.name_of(missing)}, {role}.{hint} Name another landmark, or bring it into view."
     if reading.short is not None and reading.detection.any():
         have = wording.counted(entity, reading.members)
         return f"I see only {have}, too few for the {reading.short.text or _nth(reading.short.rank)} one asked for."

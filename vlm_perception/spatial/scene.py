@@ -23,7 +23,13 @@ SURFACES = frozenset(
 _VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "at"})
 _MAX_ANCHORS = 10
 _WHOLE_INSTEAD = 0.8
-_SPOTS = {"edge": "at_edge_of", "border": "at_edge_of", "corner": "at_corner_of", "center": "at_center_of", "middle": "at_center_of"}
+_SPOTS = {
+    "edge": "at_edge_of",
+    "border": "at_edge_of",
+    "corner": "at_corner_of",
+    "center": "at_center_of",
+    "middle": "at_center_of",
+}
 _SIZE_KEYS = {
     "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small", "little": "small",
     "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
@@ -210,7 +216,9 @@ class Scene:
         """The innermost entity that is to blame."""
         return self.read(anchor).missing or anchor
 
-    def _between(self, relation: Relation, weights: list[FloatArray]) -> tuple[FloatArray, tuple[Entity, NDArray[np.intp]]]:
+    def _between(
+        self, relation: Relation, weights: list[FloatArray]
+    ) -> tuple[FloatArray, tuple[Entity, NDArray[np.intp]]]:
         n = len(self.objects)
         first = np.argsort(-weights[0], kind="stable")[:_MAX_ANCHORS]
         second = np.argsort(-weights[-1], kind="stable")[:_MAX_ANCHORS]
@@ -259,7 +267,15 @@ class Scene:
 
     def _on_surface(self, predicate: str) -> FloatArray:
         """A relation to the table that carries everything and was not detected itself."""
-        if predicate in {"at_center_of", "at_edge_of", "at_corner_of", "at_front_of", "at_back_of", "left_of", "right_of"}:
+        if predicate in {
+            "at_center_of",
+            "at_edge_of",
+            "at_corner_of",
+            "at_front_of",
+            "at_back_of",
+            "left_of",
+            "right_of",
+        }:
             return self._in_scene(predicate)
         if predicate in {"on", "in", "at", "near", "next_to"}:
             # What stands on another thing is not on the table itself.
@@ -277,7 +293,9 @@ class Scene:
             return np.zeros(0, dtype=np.intp)
         live = detection >= self.settings.set_ratio * best
         bar = max(self.settings.min_relation, 0.6 * float(relation[live].max(initial=0.0)))
-        return np.flatnonzero(live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation))
+        return np.flatnonzero(
+            live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation)
+        )
 
     def _weigh_sizes(self, reading: Reading, entity: Entity) -> None:
         for attribute in entity.attributes:
@@ -320,7 +338,11 @@ class Scene:
         source = self.solid if solid else self.flat
         things = source.take(members)
         values = rank_values(
-            ranking.key, things, self.flat.take(members), by_image=self.by_image, anchor=None if anchor is None else source.take(anchor)
+            ranking.key,
+            things,
+            self.flat.take(members),
+            by_image=self.by_image,
+            anchor=None if anchor is None else source.take(anchor),
         )
         order = np.argsort(values, kind="stable")
         start = ranking.rank - 1 if ranking.rank > 0 else len(members) + ranking.rank - (count - 1)
@@ -336,7 +358,6 @@ class Scene:
         keep[members[chosen]] = 1.0
         reading.relation = reading.relation * keep
 
-
     def _rank_by_spot(self, reading: Reading, ranking: Ranking, members: NDArray[np.intp]) -> None:
         """ "nearest to the edge of the table": an edge is no object but a place on one."""
         anchor = ranking.anchor
@@ -348,11 +369,19 @@ class Scene:
             return
         order = members[np.argsort(-scores[members], kind="stable")]
         keep = np.zeros(len(self.objects))
-        keep[order[ranking.rank - 1 : ranking.rank] if 0 < ranking.rank <= len(order) else order[ranking.rank :][:1]] = 1.0
+        keep[
+            order[ranking.rank - 1 : ranking.rank] if 0 < ranking.rank <= len(order) else order[ranking.rank :][:1]
+        ] = 1.0
         reading.relation = reading.relation * keep
 
 
 def _shaped(things: Extents, indices: NDArray[np.intp], shape: tuple[int, int, int]) -> Extents:
     taken = things.take(indices)
     full = (*shape, 3)
-    return Extents(taken.low.reshape(full), taken.high.reshape(full), taken.center.reshape(full), taken.heading.reshape(full), things.solid)
+    return Extents(
+        taken.low.reshape(full),
+        taken.high.reshape(full),
+        taken.center.reshape(full),
+        taken.heading.reshape(full),
+        things.solid,
+    )

@@ -48,7 +48,11 @@ def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
             return True, [], f"there is no {name}"
         bare = replace(claim, phrase=claim.noun, attributes=(), relations=(), rankings=(), exclude=())
         others = _several(scene.read(bare).detection, scene)
-        seen = f", only {wording.counted(bare, len(others))} that {'is' if len(others) == 1 else 'are'} not" if others else ""
+        seen = (
+            f", only {wording.counted(bare, len(others))} that {'is' if len(others) == 1 else 'are'} not"
+            if others
+            else ""
+        )
         return False, others, f"I see no {wording.name_of(claim)}{seen}"
     if reading.missing is not None:
         return claim.number == 0, candidates, f"I see no {wording.name_of(reading.missing)}"
@@ -59,7 +63,11 @@ def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
     if claim.number is None:
         # "the bowls are on the plate" means all of them, "there are bowls" some.
         everyone = bool(n) and (n == len(candidates) or not claim.definite or not claim.relations)
-        return everyone, holding or candidates, f"{n} of {wording.counted(claim, len(candidates))} {'is' if n == 1 else 'are'} so"
+        return (
+            everyone,
+            holding or candidates,
+            f"{n} of {wording.counted(claim, len(candidates))} {'is' if n == 1 else 'are'} so",
+        )
     if claim.number > 1:
         return n == claim.number, holding or candidates, f"I see {wording.counted(claim, n)}"
     if n:

@@ -25,7 +25,9 @@ def unknown_words(phrase: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
     """
     known = {word for entry in vocabulary for word in entry.lower().split()}
     return tuple(
-        word for word in phrase.lower().split() if word not in known and word.removesuffix("s") not in known and f"{word}s" not in known
+        word
+        for word in phrase.lower().split()
+        if word not in known and word.removesuffix("s") not in known and f"{word}s" not in known
     )
 
 
@@ -36,7 +38,7 @@ def plural_of(noun: str) -> str:
         many = head + "es"
     elif head.endswith("y") and head[-2:-1] not in set("aeiou"):
         many = head[:-1] + "ies"
-    elif head.endswith("fe") or head in {"shelf", "leaf", "loaf", "half"} or head.endswith(" shelf"):
+    elif head.endswith(("fe", "shelf", "leaf", "loaf", "half")):
         many = head.removesuffix("fe").removesuffix("f") + "ves"
     else:
         many = head + "s"
@@ -68,14 +70,18 @@ def relation_words(relation: Relation) -> str:
             "at_center_of": "in the middle", "above": "at the top", "below": "at the bottom",
         }.get(relation.predicate, words)  # fmt: skip
         return f"not {place}" if relation.negated else place
-    words = {"next_to": "next to", "in": "in", "supports": "with on it:", "part_of": "of"}.get(relation.predicate, words)
+    words = {"next_to": "next to", "in": "in", "supports": "with on it:", "part_of": "of"}.get(
+        relation.predicate, words
+    )
     anchors = " and ".join(f"the {name_of(a, 1 if a.number == 1 else 2)}" for a in relation.anchors)
     return f"{'not ' if relation.negated else ''}{words} {anchors}"
 
 
 def described(entity: Entity) -> str:
     """The entity with its relations, in words."""
-    return " ".join([name_of(entity, 1 if entity.number in {1, None} else 2), *(relation_words(r) for r in entity.relations)])
+    return " ".join(
+        [name_of(entity, 1 if entity.number in {1, None} else 2), *(relation_words(r) for r in entity.relations)]
+    )
 
 
 def unknown_hint(entity: Entity, vocabulary: frozenset[str] | None) -> str:
