@@ -10,8 +10,7 @@ from vlm_perception.types import FloatArray
 
 def as_boxes(boxes: ArrayLike) -> FloatArray:
     """Any sequence of four numbers each, as (N, 4) float64; nothing becomes (0, 4)."""
-    array: FloatArray = np.asarray(boxes, dtype=np.float64)
-    array = array.reshape(-1, 4)
+    array: FloatArray = np.array(boxes, dtype=np.float64, ndmin=2).reshape(-1, 4)
     return array
 
 

@@ -31,6 +31,21 @@ FAMILIES: Final[Mapping[str, _Family]] = {
         "vlm_perception.models.detection_head",
         ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo"),
     ),
+    "promptable-masks": _Family(
+        "vlm_perception.models.promptable_masks",
+        (
+            "sam",
+            "sam_hq",
+            "sam2",
+            "sam2_video",
+            "edgetam",
+            "edgetam_video",
+            "sam3",
+            "sam3_video",
+            "sam3_tracker",
+            "sam3_tracker_video",
+        ),
+    ),
 }
 _NO_WEIGHTS: Final = "no-weights"
 _ENTRY_POINT: Final = {"grounder": "load", "segmenter": "load_segmenter"}

@@ -1,0 +1,244 @@
+"""The family that answers boxes and points with masks: SAM, SAM-HQ, SAM 2 / 2.1, EdgeTAM, SAM 3.
+
+Kirillov et al., "Segment Anything", 2023; Ke et al., "Segment Anything in High Quality", 2023; Ravi et al.,
+"SAM 2", 2024; Zhou et al., "EdgeTAM", 2025; "SAM 3: Segment Anything with Concepts", 2025.
+SAM 3 also takes phrases: :mod:`vlm_perception.models.concept_masks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception.models.base import RgbImage
+from vlm_perception.models.loading import Checkpoint, load_image_processor, load_weights
+from vlm_perception.models.options import Options
+from vlm_perception.models.runtime import (
+    Placement,
+    free_memory,
+    import_torch,
+    import_transformers,
+    inference,
+    split_on_oom,
+)
+from vlm_perception.models.square_images import load_square_images
+from vlm_perception.types import BoolMask, BoxXyxy, MaskProposal, ModelError
+
+# The video checkpoints of a family hold its image model; that is how the hub publishes SAM 2.1 and SAM 3.
+CLASSES: Final[Mapping[str, str]] = {
+    "sam": "SamModel",
+    "sam_hq": "SamHQModel",
+    "sam2": "Sam2Model",
+    "sam2_video": "Sam2Model",
+    "edgetam": "EdgeTamModel",
+    "edgetam_video": "EdgeTamModel",
+    "sam3": "Sam3TrackerModel",
+    "sam3_video": "Sam3TrackerModel",
+    "sam3_tracker": "Sam3TrackerModel",
+    "sam3_tracker_video": "Sam3TrackerModel",
+}
+_PADDED: Final = ("sam", "sam_hq")
+
+OPTION_NAMES = ("multimask", "hq_token_only", "threshold", "mask_threshold")
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkImage:
+    """An image as the network takes it.
+
+    Attributes:
+        pixels: (1, 3, h, w) tensor.
+        scale_xy: original pixels -> network pixels.
+        to_original: mask logits (N, M, h', w') -> (N, M, H, W).
+    """
+
+    pixels: Any
+    scale_xy: tuple[float, float]
+    to_original: Callable[[Any], Any]
+
+
+class PromptableMasks:
+    """A promptable segmenter behind :class:`~vlm_perception.models.base.Segmenter`.
+
+    Options:
+        multimask: let the network propose several masks a prompt (default), or one.
+        hq_token_only: SAM-HQ: take the high-quality mask alone instead of its sum with SAM's.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: Any,
+        prepare: Callable[[RgbImage], NetworkImage],
+        placement: Placement,
+        options: Options,
+    ) -> None:
+        """Put a loaded network behind the protocol; :func:`load_segmenter` is the usual way in."""
+        self._name = name
+        self._model: Any = model
+        self._prepare = prepare
+        self.placement = placement
+        self._arguments: dict[str, Any] = {"multimask_output": bool(options.values.get("multimask", True))}
+        if type(model).__name__.startswith("SamHQ"):
+            self._arguments["hq_token_only"] = options.flag("hq_token_only")
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._name
+
+    def segment(
+        self,
+        image_rgb: RgbImage,
+        boxes_xyxy: Sequence[BoxXyxy],
+        *,
+        depth_m: NDArray[np.float32] | None = None,  # noqa: ARG002  the protocol's: these networks see color only
+    ) -> list[MaskProposal]:
+        """See :meth:`vlm_perception.models.base.Segmenter.segment`; quality is the network's predicted IoU."""
+        prompts = [np.asarray(box, dtype=np.float32) for box in boxes_xyxy]
+        return self._run(image_rgb, prompts, self._box_prompt)
+
+    def segment_points(
+        self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
+    ) -> list[MaskProposal]:
+        """One proposal for each group of points that lie on one thing.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            points_uv: groups of ``(u, v)`` pixels, one group an object.
+        """
+        prompts = [np.asarray(group, dtype=np.float32).reshape(-1, 2) for group in points_uv]
+        return self._run(image_rgb, prompts, self._point_prompt)
+
+    def _run(
+        self,
+        image_rgb: RgbImage,
+        prompts: Sequence[NDArray[np.float32]],
+        layout: Callable[[Sequence[NDArray[np.float32]], NetworkImage], dict[str, Any]],
+    ) -> list[MaskProposal]:
+        if self._model is None:
+            raise ModelError(f"'{self._name}' is closed; build it again")
+        if not prompts:
+            return []
+
+        def work(batch: Sequence[NDArray[np.float32]]) -> list[MaskProposal]:
+            image = self._prepare(image_rgb)
+            with inference(self.placement, autocast=True):
+                output = self._model(pixel_values=image.pixels, **layout(batch, image), **self._arguments)
+                masks = image.to_original(output.pred_masks[0].float()) > 0.0
+            scores = output.iou_scores[0].float().cpu().numpy()
+            return [ranked(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
+
+        return split_on_oom(work, prompts, what=self._name)
+
+    def _box_prompt(self, boxes: Sequence[NDArray[np.float32]], image: NetworkImage) -> dict[str, Any]:
+        scaled = np.stack(boxes) * np.tile(np.asarray(image.scale_xy, dtype=np.float32), 2)
+        return {"input_boxes": import_torch().from_numpy(scaled)[None].to(self.placement.device)}
+
+    def _point_prompt(self, groups: Sequence[NDArray[np.float32]], image: NetworkImage) -> dict[str, Any]:
+        torch = import_torch()
+        longest = max(len(group) for group in groups)
+        points = np.zeros((1, len(groups), longest, 2), dtype=np.float32)
+        labels = np.full((1, len(groups), longest), -10, dtype=np.int64)  # -10: padding, as the library has it
+        for index, group in enumerate(groups):
+            points[0, index, : len(group)] = group * np.asarray(image.scale_xy, dtype=np.float32)
+            labels[0, index, : len(group)] = 1
+        device = self.placement.device
+        return {
+            "input_points": torch.from_numpy(points).to(device),
+            "input_labels": torch.from_numpy(labels).to(device),
+        }
+
+    def close(self) -> None:
+        """Free the network's memory."""
+        if self._model is not None:
+            self._model = None
+            free_memory()
+
+
+def ranked(masks: BoolMask, scores: NDArray[np.float32]) -> MaskProposal:
+    """The network's proposals for one prompt, best predicted IoU first.
+
+    Args:
+        masks: (M, H, W).
+        scores: (M,) or more, clipped to [0, 1]; SAM-HQ alone gives one mask and the scores of SAM's three,
+            best first.
+    """
+    scores = scores[: len(masks)]
+    order = np.argsort(-scores, kind="stable")
+    quality = np.clip(scores, 0.0, 1.0)
+    best, *others = ((masks[i], float(quality[i])) for i in order)
+    return MaskProposal(best[0], best[1], tuple(others))
+
+
+def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Options) -> PromptableMasks:
+    """Load a checkpoint of any class of the family.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of another family.
+    """
+    model_type = str(checkpoint.config().get("model_type", ""))
+    if model_type not in CLASSES:
+        raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not one of {', '.join(CLASSES)}")
+    model = load_weights(
+        checkpoint,
+        getattr(import_transformers(), CLASSES[model_type]),
+        placement,
+        options=options.values,
+        keep_float32=True,
+    )
+    prepare = _padding(checkpoint, placement) if model_type in _PADDED else stretching(checkpoint, placement)
+    return PromptableMasks(checkpoint.name, model, prepare, placement, options)
+
+
+def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Any:
+    """SAM 3 alone of the family understands phrases.
+
+    Raises:
+        ModelError: for the others.
+    """
+    from vlm_perception.models.concept_masks import load_concepts
+
+    return load_concepts(checkpoint, placement, options)
+
+
+def stretching(checkpoint: Checkpoint, placement: Placement) -> Callable[[RgbImage], NetworkImage]:
+    """SAM 2, EdgeTAM, SAM 3: the image fills the square, both axes scale on their own."""
+    images = load_square_images(checkpoint)
+    torch = import_torch()
+
+    def prepare(image_rgb: RgbImage) -> NetworkImage:
+        height, width = image_rgb.shape[:2]
+
+        def to_original(logits: Any) -> Any:
+            return torch.nn.functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+
+        scale = (images.width / width, images.height / height)
+        return NetworkImage(images(image_rgb, placement), scale, to_original)
+
+    return prepare
+
+
+def _padding(checkpoint: Checkpoint, placement: Placement) -> Callable[[RgbImage], NetworkImage]:
+    """SAM, SAM-HQ: the longest side fills the square, the rest is padding; all by the library's processor."""
+    processor = load_image_processor(checkpoint)
+
+    def prepare(image_rgb: RgbImage) -> NetworkImage:
+        batch = processor(images=image_rgb, return_tensors="pt", input_data_format="channels_last")
+        height, width = image_rgb.shape[:2]
+        new_height, new_width = (int(value) for value in batch["reshaped_input_sizes"][0])
+
+        def to_original(logits: Any) -> Any:
+            (masks,) = processor.post_process_masks(
+                [logits], [(height, width)], [(new_height, new_width)], binarize=False
+            )
+            return masks
+
+        pixels = batch["pixel_values"].to(placement.device)
+        return NetworkImage(pixels, (new_width / width, new_height / height), to_original)
+
+    return prepare
