@@ -9,7 +9,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -29,13 +28,13 @@ _COLUMNS = (
     "absent_acc",
 )
 _SHORT = {
-    "acc@0.5": "acc@.5",
-    "acc@0.75": "acc@.75",
+    "acc@0.5": "acc.5",
+    "acc@0.75": "acc.75",
     "mask_iou": "mask",
     "pick_acc": "pick",
-    "centroid_cm_median": "cm p50",
-    "centroid_cm_p90": "cm p90",
-    "plural_f1@0.5": "F1@.5",
+    "centroid_cm_median": "cm50",
+    "centroid_cm_p90": "cm90",
+    "plural_f1@0.5": "F1.5",
     "count_acc": "count",
     "absent_acc": "absent",
 }
@@ -58,13 +57,11 @@ def print_table(report: EvaluationReport, console: Console | None = None) -> Non
     """Print scores, a row a kind, the overall ones with their 95 % intervals."""
     columns, rows = _score_rows(report)
     title = f"{report.model} on {report.dataset}: {len(report.outcomes)} expressions, {report.frames} frames"
-    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, padding=(0, 1))
-    table.add_column("")
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
     for column in ["n", *(_SHORT.get(column, column) for column in columns)]:
         table.add_column(column, justify="right", no_wrap=True)
     for name, count, cells in rows:
-        if name == "overall":
-            table.add_section()
         table.add_row(name, str(count), *(value for value, _ in cells))
     table.add_row("95 %: from", "", *(interval.partition("-")[0] for _, interval in cells))
     table.add_row("to", "", *(interval.partition("-")[2] for _, interval in cells))
