@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import importlib.util
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,7 +78,7 @@ def small_texture(path: Path, cache: Path, max_px: int = MAX_TEXTURE_PX) -> Path
         side = max_px if max(picture.size) >= max_px else max_px // 2
         picture = picture.resize((side, side), Image.Resampling.LANCZOS)
         cache.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.stem}.{np.random.randint(1 << 30)}.part.png")
+        part = target.with_name(f"{target.stem}.{os.getpid()}.part.png")
         picture.save(part)
         part.replace(target)
     return target
@@ -141,7 +142,7 @@ def light_mesh(path: Path, cache: Path, max_faces: int = 9000) -> Path:
     header = np.array([0 if p is None else len(p) for p in parts] + [len(merged)], np.int32)
     body = b"".join(p.astype(np.float32).tobytes() for p in parts if p is not None)
     cache.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.stem}.{np.random.randint(1 << 30)}.part.msh")
+    part = target.with_name(f"{target.stem}.{os.getpid()}.part.msh")
     part.write_bytes(header.tobytes() + body + merged.astype(np.int32).tobytes())
     part.replace(target)
     return target

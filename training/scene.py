@@ -317,7 +317,7 @@ class World:
         """A Panda arm with its gripper: scenery, never named."""
         arm = load_fragment(robosuite / "robots" / "panda" / "robot.xml", "panda.", cache)
         gripper = load_fragment(robosuite / "grippers" / "panda_gripper.xml", "hand.", cache)
-        links = [n for n in arm.body.iter("body")]
+        links = list(arm.body.iter("body"))
         links[-1].append(gripper.body)
         arm.assets += gripper.assets
         ET.SubElement(arm.body, "geom", {"name": "panda.pedestal", "type": "cylinder", "size": ".1 .25", "pos": "0 0 -.25", "rgba": ".2 .2 .22 1", "group": "1", "contype": "0", "conaffinity": "0"})

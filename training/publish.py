@@ -1,0 +1,66 @@
+"""Put a trained checkpoint into the package: weights, processor, tokenizer, thresholds, card.
+
+    python -m training.publish data/run vlm_perception/assets/tabletop --val data/val
+
+The score threshold and the thresholds of single phrases come from the validation scenes alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from training.phrases import PAINTABLE, vocabulary
+from training.validate import evaluate
+
+FILES = (
+    "config.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+
+
+def publish(run: Path, out: Path, scores: dict[str, Any]) -> None:
+    """Copy the files the product loads and write `tabletop.json`.
+
+    Args:
+        run: Folder of the training.
+        out: The package's folder for the model.
+        scores: What `validate.evaluate` returned.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        shutil.copyfile(run / "checkpoint" / name, out / name)
+    settings = {
+        "score_threshold": scores["summary"]["threshold"],
+        "phrase_thresholds": {},
+        "phrase_form": "no article, singular, lower case; the tokenizer strips articles and plurals itself",
+        "validation": scores["summary"],
+        "vocabulary": list(vocabulary(PAINTABLE)),
+    }
+    (out / "tabletop.json").write_text(json.dumps(settings, indent=1) + "\n")
+    if (run / "curve.png").exists():
+        shutil.copyfile(run / "curve.png", out / "curve.png")
+
+
+def main() -> None:
+    """Command line: validate and publish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--limit", type=int)
+    args = parser.parse_args()
+    scores = evaluate(args.run / "checkpoint", args.val, args.limit)
+    print(json.dumps(scores["summary"], indent=1))
+    publish(args.run, args.out, scores)
+
+
+if __name__ == "__main__":
+    main()
