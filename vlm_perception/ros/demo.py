@@ -168,7 +168,6 @@ def overview(shown: Sequence[Shown]) -> str:
             f"{target.score:.2f}" if target is not None else "-",
             position,
             _centimetres(verdict.surface_error_m),
-            _centimetres(verdict.body_error_m),
             f"{latency['detect']:.0f}" if "detect" in latency else "-",
             f"{entry.reply.round_trip_ms:.0f}",
         ])  # fmt: skip
