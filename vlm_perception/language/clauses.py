@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
+from vlm_perception.language.attributes import kind_of
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.noun_phrases import NounPhraseReader
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
@@ -79,7 +80,7 @@ class ClauseReader(NounPhraseReader):
                 pass
             if cursor.done:
                 break
-            verb = find_verb(cursor, initial=first)
+            verb = find_verb(cursor, initial=first) or (self._unknown_verb() if first else None)
             if verb is None:
                 if first:
                     cursor.pos = mark
@@ -92,6 +93,16 @@ class ClauseReader(NounPhraseReader):
             self._clause(frame, base)
             first = False
         return self.plan
+
+    def _unknown_verb(self) -> tuple[str, str, int] | None:
+        """A word that opens the command and stands before an article is a verb, whatever it means ("wipe", "juggle")."""
+        cursor = self.cursor
+        word, following = cursor.word(), cursor.word(1)
+        plain = is_content(word) and word.isalpha() and word not in lx.NUMBERS and word not in lx.POSITIONS
+        closed = word in lx.SUPERLATIVES or word in lx.ORDINALS or word in lx.COMPARATIVES or word in lx.INTENSIFIERS
+        if plain and not closed and not kind_of(word) and following in lx.ARTICLES | {"both", "my", "your", "these", "those"}:
+            return "act", word, cursor.pos + 1
+        return None
 
     # ------------------------------------------------------------------ one clause
 

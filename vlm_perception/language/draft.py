@@ -59,11 +59,13 @@ class Draft:
         """Turn "left", "top", ... into an order for one thing, or into places in the scene for several."""
         places = list(dict.fromkeys(self.places))
         if self.ordinal is not None:
-            part = any(relation.predicate == "part_of" for relation in self.relations)
+            part = any(relation.predicate == "part_of" for relation in self.relations) or (
+                bool(self.nouns) and singular(self.nouns[-1])[0] in {"drawer", "shelf", "layer", "tier", "level"}
+            )
             key = places.pop(0) if places else ("high" if part else "left")
             self.rankings.append(Ranking(key, self.ordinal, among=self.among))
             self.ordinal = None
-        single = self.number is not None and self.definite and len(places) == 1
+        single = self.number is not None and self.definite and len(places) == 1 and not self.rankings
         for key in places:
             if single:
                 self.rankings.append(Ranking(key, 1, among=self.among))

@@ -114,7 +114,8 @@ POSTURES: Final = _words(
     "arranged hidden hanging left currently visible also only available set lain lined"
 )
 INTENSIFIERS: Final = _words(
-    "just directly immediately right exactly straight very somewhere all quite really way mostly"
+    "just directly immediately right exactly straight very somewhere all quite really way mostly halfway slightly diagonally partly "
+    "partially almost"
 )
 RELATIVES: Final = _words("that which who what whose")
 GENERIC_NOUNS: Final = _words("thing things object objects item items one ones something anything everything stuff")

@@ -79,7 +79,7 @@ def _continues(reader: NounPhraseReader) -> bool:
     if not (comma or joined) or reader.starts_clause():
         return False
     i = cursor.pos
-    while i < cursor.end and cursor.tokens[i].word in {
+    while i < cursor.end and not ANCHORED.find(cursor, i) and cursor.tokens[i].word in {
         "that",
         "which",
         "is",
@@ -374,7 +374,8 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
     has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
     holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
     without = not has and cursor.take("without")
-    if not has and not without and not cursor.take("with"):
+    wearing = not has and not without and cursor.take("wearing")
+    if not has and not without and not wearing and not cursor.take("with"):
         cursor.pos = start
         return False
     negated = bool(cursor.take("no")) or without
@@ -416,13 +417,12 @@ def _with(reader: NounPhraseReader, d: Draft) -> bool:
             stop = i
             break
     cursor.pos = stop
-    while words and (stop - begin) < len(words):
-        words.pop()
     words = [t.word for t in cursor.tokens[begin:stop] if t.word not in lx.ARTICLES]
     if not words:
         cursor.pos = start
         return False
-    d.feature = ("with no " if negated else "with ") + " ".join(words)
+    lead = "wearing" if wearing else "with no" if negated else "with"
+    d.feature = f"{lead} {' '.join(words)}"
     return True
 
 
@@ -515,6 +515,9 @@ def _better_after(cursor: Cursor) -> bool:
 
 
 def _add_place(d: Draft, keys: str, negated: bool) -> None:
+    if keys.startswith("row "):
+        d.relations.append(Relation(KEY_PREDICATE[keys[4:]], negated=negated, text=keys))
+        return
     for key in keys.split("+"):
         if negated:
             d.relations.append(Relation(KEY_PREDICATE[key], negated=True, text=key))
@@ -562,6 +565,9 @@ def _between(reader: NounPhraseReader, depth: int) -> tuple[Entity, ...]:
 def _table_center(predicate: str, anchors: tuple[Entity, ...]) -> tuple[str, tuple[Entity, ...]]:
     """ "from table center", "at the table edge": the place is the last word of the anchor's noun."""
     place = {"center": "at_center_of", "middle": "at_center_of", "edge": "at_edge_of", "corner": "at_corner_of"}
+    whole = next((r.anchors for r in anchors[0].relations if r.predicate == "part_of"), None)
+    if anchors[0].noun in place and whole and predicate in {"at", "in", "on", "near", "next_to"}:
+        return place[anchors[0].noun], whole
     head, _, last = anchors[0].noun.rpartition(" ")
     if head and last in place and predicate in {"at", "in", "on", "near", "next_to", "from"}:
         phrase = anchors[0].phrase.removesuffix(f" {last}")
@@ -573,8 +579,14 @@ def _predicative(reader: NounPhraseReader, d: Draft, negated: bool, start: int) 
     """ "that is red", "that is not red", "which are open"."""
     cursor = reader.cursor
     cursor.take_any({"colored"})
+    mark = cursor.pos
     attribute = take_attribute(cursor, predicative=True)
     if attribute is None or is_content(cursor.word()):
+        cursor.pos = mark
+        other = reader.entity(1) if negated and d.nouns else None
+        if other is not None and other.noun != THING:  # "the can that is not tomato soup"
+            d.exclude.append(other)
+            return True
         cursor.pos = start
         return False
     d.attributes.append(replace(attribute, negated=negated))

@@ -289,7 +289,7 @@ class NounPhraseReader:
         elif (
             not is_content(following)
             and following not in {"one", "ones"}
-            and not (d.determined and word in {"left", "right", "middle", "front", "back", "top", "bottom"})
+            and not ((d.determined or self._alone(word)) and word in {"left", "right", "middle", "front", "back", "top", "bottom"})
         ):
             return False
         cursor.pos += 1
@@ -298,6 +298,10 @@ class NounPhraseReader:
             cursor.pos += 1
         d.places.append(lx.POSITIONS[word])
         return True
+
+    def _alone(self, word: str) -> bool:
+        """Whether place words are all there is: "left", "top left"."""
+        return self.cursor.pos == self.cursor.end - 1 and self.cursor.tokens[0].word in lx.POSITIONS and bool(word)
 
     def _partitive_after(self, start: int) -> bool:
         """Whether what stands at ``start`` is a group to choose from: "the two", "the mugs", "them"."""
@@ -367,7 +371,9 @@ class NounPhraseReader:
             or kind_of(cursor.tokens[i].word)
         ):
             i += 1
-        return i < cursor.end and singular(cursor.tokens[i].word)[0] in lx.PARTS | {"drawer", "door"}
+        if i > cursor.pos + 1 and (i >= cursor.end or not is_content(cursor.tokens[i].word)):
+            i -= 1  # "the table's center"
+        return i < cursor.end and singular(cursor.tokens[i].word)[0] in lx.PARTS
 
     def _is_filling(self) -> bool:
         """Whether "of" joins a container and its content ("box of cookies"), not a part and its whole."""
@@ -395,6 +401,7 @@ class NounPhraseReader:
             word in lx.SUPERLATIVES
             or word in lx.COMPARATIVES
             or word in PARTICIPLES
+            or (word == "wearing" and bool(following))
             or word in lx.ORDINALS
             or word == "upside"
         ):

@@ -35,6 +35,7 @@ _GREETINGS: Final = frozenset(
     "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot".split()
 )
 _PUNCTUATION: Final = frozenset(",.;:?!&+'s")
+_AFTER_DEGREE: Final = lx.PREPOSITIONS | lx.COMPARATIVES.keys() | {"left", "right"}
 _HINT: Final = 'say what to find, for example "the red mug left of the plate"'
 
 
@@ -119,7 +120,21 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
                 and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}
             ):
                 rest, changed = rest[:-n], True
-    return [t for t in rest if t.word != "please"]
+    return _without_degrees([t for t in rest if t.word != "please"])
+
+
+def _without_degrees(tokens: list[Token]) -> list[Token]:
+    """Drop "a bit" and "a little" before places and comparatives: "a bit to the left"."""
+    kept: list[Token] = []
+    i = 0
+    while i < len(tokens):
+        words = [t.word for t in tokens[i : i + 3]]
+        if len(words) == 3 and words[0] == "a" and words[1] in {"bit", "little"} and words[2] in _AFTER_DEGREE:
+            i += 2
+            continue
+        kept.append(tokens[i])
+        i += 1
+    return kept
 
 
 def _safe_opener(cursor: Cursor, pattern: tuple[str, ...], stop: int) -> bool:

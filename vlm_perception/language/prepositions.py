@@ -30,11 +30,12 @@ _ANCHORED: Final[dict[str, str]] = {
     "at bottom of|on bottom of|in bottom of",
     "contains": "containing|that contains|which contains|filled with|full of",
     "supports": "supporting|carrying",
+    "holds": "holding",
     "next_to": "next to|beside|by|adjacent to|alongside|at side of|to side of|by side of|next|besides of|side by side with|neighboring|on side of",
     "near": "as close as possible to|as near as possible to|near|near to|close to|close by|in vicinity of|nearby|not far from|nearby to|around near",
     "far_from": "as far as possible from|as far away as possible from|far from|far away from|away from|distant from",
     "between": "between|in between|in middle between|amid|among|amongst|from between|midway between",
-    "around": "around|surrounding|all around|round about",
+    "around": "around|surrounded by|surrounded with|surrounding|all around|round about",
     "against": "against|leaning against|leaning on|propped against|resting against",
     "touching": "touching|in contact with|touched by",
     "facing": "facing|facing toward|facing to|pointing at|pointing toward|pointing to|turned toward|directed at|looking at",
@@ -127,6 +128,9 @@ def _unanchored() -> dict[Pattern, str]:
                         entries[_pattern(f"{prefix} {words} {tail}")] = f"{rank}+{side}"
                     if vertical not in {"far", "near"}:
                         entries[_pattern(f"{prefix} {words}")] = f"{rank}+{side}"
+    for row in ("front", "back", "top", "bottom", "middle", "left", "right"):
+        for form in ("{} row", "{} column", "row at {}"):
+            entries[_pattern(f"in {form.format(row)}")] = f"row {POSITIONS[row]}"
     for side in ("left", "right"):
         entries[_pattern(f"to my {side}")] = side
         for who in ("my", "your", "our"):
@@ -155,6 +159,7 @@ class _PlaceTable(PatternTable):
             return found
         following = cursor.tokens[found[1]].word
         opens_more = following in VAGUE_TAILS | POSTURES | INTENSIFIERS | SUPERLATIVES.keys() | COMPARATIVES.keys()
+        opens_more = opens_more or following in PARTICIPLES or following == "wearing"
         return None if is_content(following) and not opens_more else found
 
 
@@ -175,5 +180,5 @@ OF_DIRECTION: Final[dict[str, str]] = {
 """What "second from the ..." counts from."""
 
 PARTICIPLES: Final = frozenset(
-    "containing touching facing surrounding supporting carrying pointing leaning holding propped".split()
+    "containing touching facing surrounding supporting carrying pointing leaning propped".split()
 )

@@ -32,7 +32,7 @@ _FOREIGN: Final = frozenset(
     "het een en naast onder achter tussen pak geef zet leg waar rode beker bord linker kom zwarte links".split()
 ) - frozenset("me on in a die an a i to is as do no so he was hat war am at am kiste un prato leg zet".split())  # fmt: skip
 _ENGLISH: Final = frozenset(
-    "the a an of to in on at by for with from and or is are that this which pick put place find get take give show "
+    "the an of to at by for with from and are that this which pick put place find get take give show "
     "where how what it them near left right next between behind front under above please one all both red blue green "
     "black white yellow mug bowl plate box can cup bottle not than most closest".split()
 )

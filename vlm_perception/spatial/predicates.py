@@ -169,6 +169,11 @@ def supports(a: Extents, b: Extents) -> FloatArray:
     return on(b, a)
 
 
+def holds(a: Extents, b: Extents) -> FloatArray:
+    """b is in or on a."""
+    return np.maximum(contains(a, b), supports(a, b))
+
+
 def at(a: Extents, b: Extents) -> FloatArray:
     """a is on, in or right beside b."""
     return np.maximum(np.maximum(on(a, b), inside(a, b)), 0.8 * next_to(a, b))
@@ -350,7 +355,7 @@ PREDICATES: Final[dict[str, Predicate]] = {
     name: Predicate(name, score)
     for name, score in {
         "left_of": left_of, "right_of": right_of, "in_front_of": in_front_of, "behind": behind, "above": above, "below": below,
-        "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "at": at, "part_of": part_of,
+        "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "holds": holds, "at": at, "part_of": part_of,
         "touching": touching, "against": against, "next_to": next_to, "near": near, "far_from": far_from, "around": around,
         "at_center_of": at_center_of, "at_edge_of": at_edge_of, "at_corner_of": at_corner_of, "at_front_of": at_front_of,
         "at_back_of": at_back_of, "facing": facing, "larger_than": larger_than, "smaller_than": smaller_than,

@@ -20,7 +20,7 @@ SURFACES = frozenset(
     "picture view kitchen wall".split()
 )
 """What carries or surrounds the whole scene; when it is not detected, the scene's own extent stands for it."""
-_VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "at"})
+_VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "holds", "at"})
 _MAX_ANCHORS = 10
 _WHOLE_INSTEAD = 0.8
 _SPOTS = {
