@@ -6,10 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.lib import recfunctions
 from sensor_msgs.msg import Image, PointCloud2
 
 from vlm_perception.ros.conversions import color_to_rgb
+from vlm_perception.ros.pointcloud import from_cloud
 from vlm_perception.types import VlmPerceptionError
 
 _PLY_POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1")])
@@ -28,7 +28,7 @@ def write_overlay(path: Path, message: Image) -> None:
 
 def write_ply(path: Path, cloud: PointCloud2) -> int:
     """Write a colored cloud as binary PLY (opens in MeshLab, CloudCompare, Open3D); returns the number of points."""
-    points = read_points(cloud)
+    points = from_cloud(cloud)
     vertices = np.zeros(len(points), dtype=_PLY_POINT)
     for axis in "xyz":
         vertices[axis] = points[axis]
@@ -41,19 +41,3 @@ def write_ply(path: Path, cloud: PointCloud2) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(("\n".join([*lines, "end_header"]) + "\n").encode() + vertices.tobytes())
     return len(vertices)
-
-
-def read_points(cloud: PointCloud2) -> np.ndarray:
-    """An ``xyz`` + packed ``rgb`` cloud as a structured array with x, y, z (float32) and rgb (uint32)."""
-    offsets = {field.name: field.offset for field in cloud.fields}
-    order = ">" if cloud.is_bigendian else "<"
-    layout = np.dtype(
-        {
-            "names": ["x", "y", "z", "rgb"],
-            "formats": [f"{order}f4"] * 3 + [f"{order}u4"],
-            "offsets": [offsets[name] for name in ("x", "y", "z", "rgb")],
-            "itemsize": cloud.point_step,
-        }
-    )
-    packed = np.frombuffer(bytes(cloud.data), dtype=layout, count=cloud.width * cloud.height)
-    return np.asarray(recfunctions.repack_fields(packed))

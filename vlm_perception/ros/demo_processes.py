@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -72,7 +73,7 @@ class Processes:
         options = [part for key, value in parameters.items() for part in ("-p", f"{key}:={value}")]
         run = f"import sys; from {module} import main; sys.exit(main())"
         command = [sys.executable, "-c", run, "--ros-args", *options]
-        with self._log(name).open("wb") as log:
+        with self._log(name).open("wb") as log, _uninterrupted():
             # Its own session: a Ctrl-C in the terminal is passed on by stop(), once, and in order.
             self._running[name] = subprocess.Popen(  # noqa: S603 -- our own modules
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -96,18 +97,19 @@ class Processes:
 
     def stop(self) -> dict[str, int]:
         """End all, politely first; returns the exit codes."""
-        for name in list(self._running):
-            _signal(self._running[name], signal.SIGINT)
         codes = {}
-        for name, process in self._running.items():
-            for harder in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    process.wait(_GRACE_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    _signal(process, harder)
-            codes[name] = process.wait()
-        self._running.clear()
+        with _uninterrupted():
+            for process in self._running.values():
+                _signal(process, signal.SIGINT)
+            for name, process in self._running.items():
+                for harder in (signal.SIGTERM, signal.SIGKILL):
+                    try:
+                        process.wait(_GRACE_S)
+                        break
+                    except subprocess.TimeoutExpired:
+                        _signal(process, harder)
+                codes[name] = process.wait()
+            self._running.clear()
         return codes
 
     def _log(self, name: str) -> Path:
@@ -117,3 +119,18 @@ class Processes:
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     if process.poll() is None:
         process.send_signal(number)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM until the end of the block: in its middle, a process would be forgotten."""
+    kept: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = {number: signal.signal(number, lambda caught, _: kept.append(caught)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if kept:
+        raise KeyboardInterrupt

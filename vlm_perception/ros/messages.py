@@ -6,16 +6,14 @@ positions and axes turn, lengths stay lengths along the box's own axes, covarian
 
 from __future__ import annotations
 
-import array
 import math
-import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion, Vector3
-from sensor_msgs.msg import Image, PointCloud2, PointField, RegionOfInterest
+from sensor_msgs.msg import Image, PointCloud2, RegionOfInterest
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3D, Detection3DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
 
@@ -23,12 +21,11 @@ from vlm_perception.draw import draw_answer
 from vlm_perception.geometry.transforms import matrix_to_quaternion, rotate_covariance, transform_points
 from vlm_perception.msg import GroundedObject, GroundingResult, StageLatency
 from vlm_perception.ros.conversions import label_to_image, mask_to_image, rgb_to_image
+from vlm_perception.ros.pointcloud import to_cloud
 from vlm_perception.types import Answer, BoolMask, BoxXyxy, FloatArray, Grounding, RgbdFrame, Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_POINT = np.dtype([("x", "f4"), ("y", "f4"), ("z", "f4"), ("rgb", "u4")])
 
 
 def to_result(
@@ -153,33 +150,12 @@ def to_points(answer: Answer, color_rgb: NDArray[np.uint8], header: Header, T_ta
         T_target_camera: (4, 4) rigid, optical frame to target frame.
 
     Returns:
-        An unordered cloud of x, y, z (float32, m) and rgb (packed 0x00RRGGBB in a float, as PCL and RViz read it);
-        empty when no target has depth.
+        See :func:`vlm_perception.ros.pointcloud.to_cloud`; empty when no target has depth.
     """
     shapes = [target.object.geometry for target in answer.targets if target.object.geometry is not None]
-    count = sum(shape.num_points for shape in shapes)
-    points = np.zeros(count, dtype=_POINT)
-    if count:
-        xyz = transform_points(T_target_camera, np.concatenate([shape.points_m for shape in shapes]))
-        points["x"], points["y"], points["z"] = xyz.T
-        u, v = np.concatenate([shape.pixels_uv for shape in shapes]).T
-        red, green, blue = color_rgb[v, u].astype(np.uint32).T
-        points["rgb"] = (red << 16) | (green << 8) | blue
-    cloud = PointCloud2()
-    cloud.header = header
-    cloud.height, cloud.width = 1, count
-    cloud.fields = [
-        PointField(name=name, offset=_POINT.fields[name][1], datatype=PointField.FLOAT32, count=1)
-        for name in _POINT.names
-    ]
-    cloud.is_bigendian = sys.byteorder == "big"
-    cloud.point_step = _POINT.itemsize
-    cloud.row_step = _POINT.itemsize * count
-    cloud.is_dense = True
-    data = array.array("B")
-    data.frombytes(points.tobytes())
-    cloud.data = data
-    return cloud
+    points_m = np.concatenate([np.empty((0, 3)), *(shape.points_m for shape in shapes)])
+    u, v = np.concatenate([np.empty((0, 2), np.int64), *(shape.pixels_uv for shape in shapes)]).T
+    return to_cloud(transform_points(T_target_camera, points_m), color_rgb[v, u], header)
 
 
 def to_target_pose(result: GroundingResult) -> PoseStamped | None:
