@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -258,6 +259,33 @@ def test_the_same_thing_detected_twice_is_one() -> None:
     again = block(2, {"mug": 0.85}, 0.002, 0.0)
     assert ids(ask("the mug", [one, again])) == [1]
     assert ask("how many mugs are there", [one, again]).count == 1
+
+
+@pytest.mark.parametrize("depth", [True, False], ids=["space", "image"])
+def test_left_is_the_viewers_left(depth: bool) -> None:
+    here = view()
+    robot_opposite = replace(here, right=-here.right, forward=-here.forward, frame="base_link")
+    robot_at_the_left = replace(here, right=-here.forward, forward=here.right, frame="base_link")
+    objects = [
+        plate(1, "plate", 0.0, 0.1, depth=depth),
+        *(
+            bowl(i, BOWL, x, y, depth=depth)
+            for i, (x, y) in enumerate([(-0.3, 0.1), (0.3, 0.1), (0.0, -0.2), (0.0, 0.4)], 2)
+        ),
+    ]
+    meant = {"left of": (2, 3, 5), "right of": (3, 2, 4), "in front of": (4, 5, 2), "behind": (5, 4, 3)}
+    for words, numbers in meant.items():
+        for viewpoint, number in zip((here, robot_opposite, robot_at_the_left), numbers, strict=True):
+            found = resolve(parse(f"the bowl {words} the plate"), objects, viewpoint, image_size=IMAGE)
+            assert ids(found) == [number], (words, viewpoint.frame, found.message)
+
+
+def test_measured_color_breaks_a_tie() -> None:
+    mugs = [
+        block(1, {"red mug": 0.5}, -0.2, 0.0, rgb=(180, 30, 30)),
+        block(2, {"red mug": 0.52}, 0.2, 0.0, rgb=(230, 230, 225)),
+    ]
+    assert ids(ask("the red mug", mugs)) == [1]
 
 
 def test_an_empty_scene() -> None:

@@ -12,6 +12,7 @@ from vlm_perception.types import Attribute, Entity, FloatArray, SceneObject
 
 GENERIC: Final = frozenset({"", "thing"})
 # What a detector may overlook or the scene may tell better; without it the noun decides.
+_COLOR_WEIGHT: Final = 0.3
 _SOFT: Final = frozenset({"size", "state", "other"})
 
 
@@ -33,6 +34,7 @@ def phrase_scores(entity: Entity, objects: Sequence[SceneObject]) -> FloatArray:
             scores = _fired(" ".join([*(a.value for a in hard), entity.noun]), objects)
             if not scores.any() and all(a.kind == "color" for a in hard):
                 scores = _fired(entity.noun, objects) * np.array([_measured(hard, item) > 0.5 for item in objects])
+    scores = scores * _color_doubt(entity, objects, scores)
     for attribute in entity.attributes:
         if attribute.negated:
             scores = scores * (1.0 - _holds(attribute, entity, objects))
@@ -58,6 +60,19 @@ def _by_color(entity: Entity, objects: Sequence[SceneObject]) -> FloatArray:
         )
         result[i] = 1.0 if named else (measured if measured > 0.5 else 0.0)
     return result
+
+
+def _color_doubt(entity: Entity, objects: Sequence[SceneObject], scores: FloatArray) -> FloatArray:
+    """(N,) less than 1 where the measured color speaks against the one named and speaks for it on a rival."""
+    colors = [a for a in entity.attributes if a.kind == "color" and not a.negated]
+    fired = np.flatnonzero(scores > 0)
+    doubt = np.ones(len(objects))
+    if not colors or len(fired) < 2 or any(objects[i].mean_rgb is None for i in fired):
+        return doubt
+    likeness = np.array([_measured(colors, objects[i]) for i in fired])
+    if likeness.max() > 0.5:
+        doubt[fired] = 1.0 - _COLOR_WEIGHT * (1.0 - likeness / likeness.max())
+    return doubt
 
 
 def _measured(attributes: Sequence[Attribute], item: SceneObject) -> float:

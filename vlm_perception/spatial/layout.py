@@ -93,13 +93,33 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
     return Extents(low, high, center, heading, solid=True), known
 
 
-def flat_extents(objects: Sequence[SceneObject]) -> Extents:
-    """Extents in the image: pixels, up against y, "forward" the height of the lower edge."""
+def flat_extents(objects: Sequence[SceneObject], view: Viewpoint | None = None) -> Extents:
+    """Extents in the image: pixels, up against y, "forward" the height of the lower edge.
+
+    Args:
+        objects: their boxes.
+        view: a viewer other than the camera; the image's directions are turned to his by quarters of a circle.
+    """
     boxes = np.array([item.box_xyxy for item in objects], dtype=np.float64).reshape(-1, 4)
     low = np.column_stack((boxes[:, 0], -boxes[:, 3], -boxes[:, 3]))
     high = np.column_stack((boxes[:, 2], -boxes[:, 1], -boxes[:, 3]))
+    if view is not None and view.frame != "camera":
+        low, high = _turned(low, high, view)
     center = (low + high) / 2.0
     return Extents(low, high, center, np.zeros_like(low), solid=False)
+
+
+def _turned(low: FloatArray, high: FloatArray, view: Viewpoint) -> tuple[FloatArray, FloatArray]:
+    """The image's right and forward as the viewer would call them, to the nearest quarter turn."""
+    across, away = float(view.right[0]), float(view.forward[0])
+    source, sign = ((RIGHT, FORWARD), across) if abs(across) >= abs(away) else ((FORWARD, RIGHT), away)
+    turned_low, turned_high = low.copy(), high.copy()
+    for axis, origin in zip((RIGHT, FORWARD), source, strict=True):
+        # A quarter turn keeps one of the two directions and reverses the other.
+        reverse = (sign < 0) if axis == origin or axis == FORWARD else (sign > 0)
+        a, b = low[:, origin], high[:, origin]
+        turned_low[:, axis], turned_high[:, axis] = (-b, -a) if reverse else (a, b)
+    return turned_low, turned_high
 
 
 def whole_scene(extents: Extents) -> Extents:

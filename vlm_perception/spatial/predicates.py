@@ -91,7 +91,7 @@ def _toward(a: Extents, b: Extents, axis: int, across: tuple[int, ...]) -> Float
 
 def left_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is on the viewer's left of b's, by half a width or more, and rather beside it than beyond it."""
-    return _toward(a, b, RIGHT, (FORWARD,) if a.solid else (UP,))
+    return _toward(a, b, RIGHT, (FORWARD,))
 
 
 def right_of(a: Extents, b: Extents) -> FloatArray:

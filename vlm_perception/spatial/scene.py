@@ -96,7 +96,7 @@ class Scene:
         self.settings = settings
         self.fixed = fixed or {}
         self.by_image = view.frame == "camera"
-        self.flat = flat_extents(self.objects)
+        self.flat = flat_extents(self.objects, view)
         self.solid, self.known = solid_extents(self.objects, view)
         self._pairs: dict[str, FloatArray] = {}
         self._readings: dict[Entity, Reading] = {}
