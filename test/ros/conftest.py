@@ -45,18 +45,38 @@ def session_harness(ros_env):
     harness.close()
 
 
-@pytest.fixture(scope="module")
-def color_node(ros_env, session_harness):
-    """The node of a module's tests; it must be alive after each of them."""
-    from perception_harness import COLOR_NODE, NodeProcess
+class Shared:
+    """At most one node with the color models, kept from test to test while it lives."""
 
-    session_harness.wait_gone()
-    process = NodeProcess(COLOR_NODE, "model:=colors", "tf_timeout_s:=0.3", env=ros_env)
-    try:
-        session_harness.connect(process)
-        yield process
-    finally:
-        process.end()
+    def __init__(self, env: dict[str, str], harness) -> None:
+        self._env, self._harness, self._process = env, harness, None
+
+    def get(self):
+        from perception_harness import COLOR_NODE, NodeProcess
+
+        if self._process is None or not self._process.alive:
+            self._harness.wait_gone()
+            self._process = NodeProcess(COLOR_NODE, "model:=colors", "tf_timeout_s:=0.3", env=self._env)
+            self._harness.connect(self._process)
+        return self._process
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def shared_node(ros_env, session_harness):
+    shared = Shared(ros_env, session_harness)
+    yield shared
+    shared.end()
+
+
+@pytest.fixture
+def color_node(shared_node):
+    """The node that most tests share; it must be alive after each of them."""
+    return shared_node.get()
 
 
 @pytest.fixture
@@ -92,10 +112,11 @@ def seeing(robot):
 
 
 @pytest.fixture
-def start_node(ros_env, session_harness):
-    """Starts further nodes; they end with the test."""
+def start_node(ros_env, session_harness, shared_node):
+    """Starts a node of the test's own, which ends with the test."""
     from perception_harness import NodeProcess
 
+    shared_node.end()
     processes = []
 
     def start(command, *parameters, connect=True):

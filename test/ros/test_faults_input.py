@@ -239,6 +239,7 @@ def test_depth_of_half_the_size(seeing):
     ok(result)
     centroid = result.targets[0].surface_centroid
     np.testing.assert_allclose((centroid.x, centroid.y, centroid.z), truth_m("green"), atol=0.006)
+    seeing.wait(lambda: (d := seeing.diagnostic("input")) and "160x120" in d.message and "320x240" in d.message)
 
 
 def test_depth_of_another_shape(seeing):

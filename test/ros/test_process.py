@@ -17,7 +17,7 @@ def test_a_first_model_that_cannot_be_loaded(start_node, session_harness):
     """From the real executable: the node comes up, says what is wrong, and works once it is mended."""
     node = start_node(COLOR_NODE, "model:=no-such-model")
     harness = session_harness
-    harness.wait_images()
+    harness.camera.running = True
     for _ in range(2):
         result = harness.say("the red cube")
         assert status(result) is Status.MODEL_ERROR

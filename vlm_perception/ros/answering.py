@@ -84,6 +84,7 @@ class Answering:
         self._logger = logger
         self._tracker = Tracker()
         self._converted: tuple[ImageSet, bool, RgbdFrame, str] | None = None
+        self.input_note = ""  # what is to be said about the images looked at last; for the diagnostics
         self._said = ""
 
     def answer(self, request: Request, inputs: Inputs | None, settings: Settings) -> Outcome:
@@ -164,6 +165,7 @@ class Answering:
             return known[2], known[3]
         frame, note = to_frame(images, rectified=settings.images_rectified)
         self._converted = (images, settings.images_rectified, frame, note)
+        self.input_note = note
         if note and note.split(":")[0] != self._said:  # once per kind of trouble, not once a frame
             self._said = note.split(":")[0]
             self._logger.warning(note)

@@ -41,12 +41,14 @@ class Diagnostics:
         self._counts[name] = self._counts.get(name, 0) + 1
         self._total_ms.extend(stage.ms for stage in result.latency if stage.stage == "total")
 
-    def publish(self, state: str, inputs: Inputs | None, max_age_s: float, waiting: int, tracking: str) -> None:
-        """Publish the state of everything."""
+    def publish(
+        self, state: str, inputs: Inputs | None, max_age_s: float, waiting: int, tracking: str, note: str
+    ) -> None:
+        """Publish the state of everything; ``note`` is about the images that were looked at last."""
         now_s = time.monotonic()
         statuses = [self._node_status(state, waiting, tracking), self._model_status(), self._answer_status()]
         if inputs is not None:
-            statuses += [self._input_status(inputs, now_s, max_age_s), self._sync_status(inputs, now_s)]
+            statuses += [self._input_status(inputs, now_s, max_age_s, note), self._sync_status(inputs, now_s)]
         statuses.append(self._qos_status())
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
@@ -94,7 +96,7 @@ class Diagnostics:
         values.update({f"answers_{name}": count for name, count in sorted(self._counts.items())})
         return self._status("answers", level, f"{status.name}: {last.message}"[:500], values)
 
-    def _input_status(self, inputs: Inputs, now_s: float, max_age_s: float) -> DiagnosticStatus:
+    def _input_status(self, inputs: Inputs, now_s: float, max_age_s: float, note: str) -> DiagnosticStatus:
         values: dict[str, object] = {}
         for name, stream in inputs.streams.items():
             values[f"{name}_topic"] = stream.topic
@@ -107,6 +109,8 @@ class Diagnostics:
         silent_s = max(2.0, max_age_s)
         if any(stream.silent_s(now_s) > silent_s for stream in inputs.streams.values()):
             return self._status("input", _ERROR, inputs.missing(now_s, silent_s), values)
+        if note:
+            return self._status("input", _WARN, note, values)
         return self._status("input", _OK, "color, depth and camera_info arrive", values)
 
     def _sync_status(self, inputs: Inputs, now_s: float) -> DiagnosticStatus:

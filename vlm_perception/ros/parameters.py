@@ -78,7 +78,7 @@ _SPECS: dict[str, _Spec] = {
     "score_threshold": _Spec("Lowest detection score that counts; below 0: the model's own default.", -1.0, 1.0),
     "max_input_age_s": _Spec("Images older than this give STALE_INPUT and no targets.", 0.05, 3600.0),
     "input_timeout_s": _Spec("How long a command waits for the first images before it is NO_INPUT.", 0.0, 60.0),
-    "sync_slop_s": _Spec("Stamps of color, depth and camera_info may differ by this much in one set.", 0.0, 1.0),
+    "sync_slop_s": _Spec("Stamps of color, depth and camera_info may differ by this much in one set.", 0.001, 1.0),
     "sync_queue": _Spec("Messages of each input kept while looking for its partners.", 1, 100),
     "image_transport": _Spec("Color: raw, or compressed (color/image_raw/compressed).", choices=("raw", "compressed")),
     "depth_transport": _Spec(

@@ -200,7 +200,12 @@ class PerceptionNode(LifecycleNode):
 
     def _on_second(self) -> None:
         self._diagnostics.publish(
-            self._state, self._inputs, self._settings.max_input_age_s, self._worker.waiting, self._track.text
+            self._state,
+            self._inputs,
+            self._settings.max_input_age_s,
+            self._worker.waiting,
+            self._track.text,
+            self._answering.input_note,
         )
 
     def _on_parameters(self, changed: list[Parameter]) -> None:
