@@ -15,10 +15,11 @@ from std_msgs.msg import Header
 
 from vlm_perception.evaluation.dataset import DatasetFrame, load_rgbd_rec
 from vlm_perception.geometry.transforms import matrix_to_quaternion
+from vlm_perception.resources import asset_path
 from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.types import FloatArray, VlmPerceptionError
 
-BUNDLED_RECORDING = Path(__file__).resolve().parent.parent / "assets" / "recordings" / "libero_90"
+BUNDLED_RECORDING = asset_path("recordings", "libero_90")
 _BAG_SUFFIXES = (".mcap", ".db3")
 _CACHED_FRAMES = 8  # decoding PNGs anew at every turn of a short loop would cost a third of a core
 
