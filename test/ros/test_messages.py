@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("rclpy")
 
@@ -11,6 +15,7 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 from vlm_perception.msg import GroundedObject, GroundingResult
 
+from vlm_perception.geometry.transforms import quaternion_to_matrix
 from vlm_perception.ros import messages
 from vlm_perception.types import (
     Answer,
@@ -123,6 +128,37 @@ def test_covariance_turns_with_the_axes_and_sizes_do_not() -> None:
     q = found.pose.pose.orientation
     assert [q.x, q.y, q.z, q.w] == pytest.approx([0, 0, half, half])
     assert xyz(found.pose.pose.position) == pytest.approx([2 - 0.2, 0.1, 0.7])
+
+
+def rotation(quaternion: tuple[float, ...]) -> np.ndarray:
+    return quaternion_to_matrix(np.array(quaternion))
+
+
+def corners(center: np.ndarray, R: np.ndarray, size: np.ndarray) -> np.ndarray:
+    signs = np.array([[(k >> axis & 1) - 0.5 for axis in range(3)] for k in range(8)])
+    return center + (signs * size) @ R.T
+
+
+quaternions = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: sum(value * value for value in q) > 0.1)
+metres = st.tuples(*[st.floats(-3, 3)] * 3)
+
+
+@settings(deadline=None, max_examples=60)
+@given(quaternions, metres, quaternions, metres)
+def test_the_box_moves_as_a_rigid_body(
+    to_target: tuple[float, ...], shift: tuple[float, ...], axes: tuple[float, ...], center: tuple[float, ...]
+) -> None:
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = rotation(to_target), shift
+    shape = replace(geometry(), center_m=np.array(center), R_camera_object=rotation(axes))
+    found = result_of(answer_of(target(scene_object(geometry=shape))), T).targets[0]
+    q = found.pose.pose.orientation
+    moved = corners(np.array(xyz(found.pose.pose.position)), rotation((q.x, q.y, q.z, q.w)), np.array(xyz(found.size)))
+    expected = corners(shape.center_m, shape.R_camera_object, shape.size_m) @ T[:3, :3].T + T[:3, 3]
+    assert moved == pytest.approx(expected, abs=1e-9)
+    covariance = np.reshape(found.pose.covariance, (6, 6))
+    assert np.trace(covariance) == pytest.approx(np.trace(shape.covariance))
+    assert covariance == pytest.approx(covariance.T)
 
 
 def test_box_holds_whole_pixels_and_the_mask_is_cropped_to_it() -> None:
