@@ -8,6 +8,7 @@ from typing import Final
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of
+from vlm_perception.language.coordination import share_noun
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.noun_phrases import NounPhraseReader
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
@@ -100,7 +101,12 @@ class ClauseReader(NounPhraseReader):
         word, following = cursor.word(), cursor.word(1)
         plain = is_content(word) and word.isalpha() and word not in lx.NUMBERS and word not in lx.POSITIONS
         closed = word in lx.SUPERLATIVES or word in lx.ORDINALS or word in lx.COMPARATIVES or word in lx.INTENSIFIERS
-        if plain and not closed and not kind_of(word) and following in lx.ARTICLES | {"both", "my", "your", "these", "those"}:
+        if (
+            plain
+            and not closed
+            and not kind_of(word)
+            and following in lx.ARTICLES | {"both", "my", "your", "these", "those"}
+        ):
             return "act", word, cursor.pos + 1
         return None
 
@@ -367,7 +373,7 @@ class ClauseReader(NounPhraseReader):
         if predicate == "between" and first.number == 1 and cursor.take("and"):
             second = self.entity(depth=1)
             if second is not None:
-                places = self._share_noun([first, second])
+                places = share_noun([first, second])
                 self.mentions.append(second)
         return places
 

@@ -6,18 +6,20 @@ from dataclasses import replace
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
+from vlm_perception.language.coordination import share_noun
+from vlm_perception.language.determiners import is_numeral, read_determiners, to_number
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.modifiers import EXCEPTIONS, read_modifiers, read_partitive_or_part
+from vlm_perception.language.modifiers import read_modifiers, read_partitive_or_part
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES, UNANCHORED
+from vlm_perception.language.selections import EXCEPTIONS
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.types import CommandError, Entity, Ranking, Relation
 
 _MAX_DEPTH = 10
 _VERBAL = frozenset("contains contain touches touch faces surrounds".split())
 _INDEFINITE_PRONOUNS = frozenset("something anything everything nothing".split())
-_FILLERS = frozenset("only same entire whole actual specific particular given single following own different".split())
 
 
 class NounPhraseReader:
@@ -44,7 +46,7 @@ class NounPhraseReader:
         draft = Draft()
         if cursor.word() == "not" and cursor.word(1) in lx.ARTICLES:  # "not the red one"
             draft.generic = True
-        self._determiners(draft)
+        read_determiners(cursor, draft)
         pronoun = None if draft.determined or draft.other else self._pronoun()
         if pronoun is not None:
             return pronoun
@@ -105,91 +107,13 @@ class NounPhraseReader:
                 break
             if cursor.pos == start:
                 break
-        return self._share_noun(found)
+        return share_noun(found)
 
     def starts_clause(self) -> bool:
         """Whether the cursor stands at a verb; the clause grammar replaces this."""
         return False
 
     # ------------------------------------------------------------------ parts
-
-    def _determiners(self, d: Draft) -> None:
-        cursor = self.cursor
-        while not cursor.done:
-            word = cursor.word()
-            following = cursor.word(1)
-            paired = 1 if word in lx.ARTICLES else 0
-            if cursor.word(paired) in {"pair", "couple", "set"} and cursor.word(paired + 1) == "of":
-                following = cursor.word(paired)
-                cursor.pos += paired + 2
-                many = singular(self._head_ahead())[1]
-                d.number, d.counted, d.definite = (
-                    (None, True, False) if many and following == "set" else (2, True, False)
-                )
-                if not many:  # scissors: a pair is one thing
-                    d.number, d.definite = 1, word not in {"a", "an"}
-            elif word in lx.ARTICLES:
-                cursor.pos += 1
-                d.determined = True
-                if word != "the":
-                    d.definite = False
-            elif word in {"all", "every", "each"}:
-                cursor.pos += 1
-                cursor.take("of")
-                d.number, d.counted, d.determined = None, True, True
-            elif word in {"any", "some", "another", "either"}:
-                cursor.pos += 1
-                cursor.take("of")
-                d.definite, d.determined = False, True
-                d.other = d.other or word == "another"
-            elif word == "other":
-                cursor.pos += 1
-                d.other = d.determined = True
-            elif word in lx.VAGUE_PLURAL and is_content(following):
-                cursor.pos += 1
-                d.number, d.counted, d.definite, d.determined = None, True, False, True
-            elif self._numeral(word):
-                if word == "one" and not (following == "of" or is_content(following)):
-                    break
-                if word == "one" and (kind_of(following) == "" and ANCHORED.find(cursor, cursor.pos + 1)):
-                    break
-                if word == "one" and following in (
-                    lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES
-                ):
-                    break
-                cursor.pos += 1
-                if not d.chosen:
-                    d.number, d.counted = self._number(word), True
-                if cursor.take("of"):
-                    d.chosen = True
-                    d.definite = False
-                    d.determined = False
-                    continue
-                if word in {"one", "no"} and not d.determined:
-                    d.definite = False
-                d.determined = True
-            elif word in lx.DEMONSTRATIVES and (is_content(following) or following in {"one", "ones"}):
-                cursor.pos += 1
-                d.determined = True
-            elif (word in lx.POSSESSIVES or word in _FILLERS) and is_content(following):
-                cursor.pos += 1
-                d.determined = True
-            else:
-                break
-
-    @staticmethod
-    def _numeral(word: str) -> bool:
-        return word in lx.NUMBERS or (word.isascii() and word.isdigit() and len(word) < 4)
-
-    @staticmethod
-    def _number(word: str) -> int:
-        return lx.NUMBERS[word] if word in lx.NUMBERS else int(word)
-
-    def _head_ahead(self) -> str:
-        ahead = 0
-        while is_content(self.cursor.word(ahead + 1)):
-            ahead += 1
-        return self.cursor.word(ahead)
 
     def _pronoun(self) -> Entity | None:
         cursor = self.cursor
@@ -237,9 +161,9 @@ class NounPhraseReader:
                 continue
             if word in lx.POSITIONS and self._positional(d):
                 continue
-            if d.rankings and self._numeral(word) and word != "one" and is_content(following):
+            if d.rankings and is_numeral(word) and word != "one" and is_content(following):
                 cursor.pos += 1
-                d.number, d.counted = self._number(word), True
+                d.number, d.counted = to_number(word), True
                 continue
             attribute = take_attribute(cursor)
             if attribute is None:
@@ -289,7 +213,10 @@ class NounPhraseReader:
         elif (
             not is_content(following)
             and following not in {"one", "ones"}
-            and not ((d.determined or self._alone(word)) and word in {"left", "right", "middle", "front", "back", "top", "bottom"})
+            and not (
+                (d.determined or self._alone(word))
+                and word in {"left", "right", "middle", "front", "back", "top", "bottom"}
+            )
         ):
             return False
         cursor.pos += 1
@@ -312,7 +239,7 @@ class NounPhraseReader:
         if i >= cursor.end:
             return False
         word = cursor.tokens[i].word
-        if word in {"them", "these", "those"} or self._numeral(word):
+        if word in {"them", "these", "those"} or is_numeral(word):
             return True
         j = i
         while j < cursor.end and is_content(cursor.tokens[j].word) and not ANCHORED.find(cursor, j):
@@ -349,8 +276,8 @@ class NounPhraseReader:
             if cursor.word() == "and" and (word, cursor.word(1)) in lx.BINOMIALS:
                 d.nouns += ["and", cursor.word(1)]
                 cursor.pos += 2
-            elif following == "number" and self._numeral(cursor.word(1)):
-                d.ordinal = self._number(cursor.word(1))
+            elif following == "number" and is_numeral(cursor.word(1)):
+                d.ordinal = to_number(cursor.word(1))
                 cursor.pos += 2
         if d.nouns and cursor.word() == "of" and self._is_filling():
             cursor.pos += 1
@@ -379,7 +306,7 @@ class NounPhraseReader:
         """Whether "of" joins a container and its content ("box of cookies"), not a part and its whole."""
         cursor = self.cursor
         head, following = singular(cursor.word(-1))[0], cursor.word(1)
-        if head in lx.PARTS or not is_content(following) or self._numeral(following):
+        if head in lx.PARTS or not is_content(following) or is_numeral(following):
             return False
         return following not in lx.GENERIC_NOUNS and not self._is_viewer(following)
 
@@ -443,19 +370,6 @@ class NounPhraseReader:
             return True
         return is_content(word) and not ANCHORED.find(self.cursor) and not UNANCHORED.find(self.cursor)
 
-    @staticmethod
-    def _share_noun(found: list[Entity]) -> list[Entity]:
-        """Give a phrase that lacks its noun the noun of the next one: "the red and the blue mug"."""
-        for i in range(len(found) - 2, -1, -1):
-            this, following = found[i], found[i + 1]
-            elliptic = this.noun == THING and not any(w in lx.GENERIC_NOUNS for w in this.text.lower().split())
-            if elliptic and not this.relations and following.noun != THING:
-                phrase = " ".join([*this.phrase.split()[:-1], following.noun])
-                found[i] = replace(this, noun=following.noun, phrase=phrase)
-                if following.number is None and (following.rankings or following.attributes or following.relations):
-                    found[i + 1] = _singled(following)
-        return found
-
     def _inherit(self, d: Draft) -> None:
         """ "the other one", "the blue one": take the noun of what was mentioned before."""
         if d.other and self.mentions:
@@ -468,17 +382,3 @@ class NounPhraseReader:
         if not d.nouns and (d.generic or d.other) and self.mentions and self.mentions[-1].noun != THING:
             d.nouns = self.mentions[-1].noun.split()
             d.counted = True
-
-
-def _singled(entity: Entity) -> Entity:
-    """ "the left and right mugs" speaks of one mug each."""
-    by_place = {"left_of": "left", "right_of": "right", "at_front_of": "front", "at_back_of": "back", "at_center_of": "middle",
-                "above": "high", "below": "low"}  # fmt: skip
-    rankings = [*entity.rankings]
-    relations = []
-    for relation in entity.relations:
-        if relation.anchors:
-            relations.append(relation)
-        else:
-            rankings.append(Ranking(by_place[relation.predicate], 1))
-    return replace(entity, number=1, relations=tuple(relations), rankings=tuple(rankings))

@@ -182,3 +182,12 @@ OF_DIRECTION: Final[dict[str, str]] = {
 PARTICIPLES: Final = frozenset(
     "containing touching facing surrounding supporting carrying pointing leaning propped".split()
 )
+
+
+def only_strengthens(cursor: Cursor) -> bool:
+    """Whether "right" only strengthens what follows ("right behind the mug", "right next to it")."""
+    following = cursor.word(1)
+    return (
+        following not in {"of", "to", "from", "side", "hand", "edge"}
+        and ANCHORED.find(cursor, cursor.pos + 1) is not None
+    )

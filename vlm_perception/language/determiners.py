@@ -1,0 +1,93 @@
+"""What stands before a noun phrase: articles, numbers, quantifiers, "the other"."""
+
+from __future__ import annotations
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.attributes import kind_of
+from vlm_perception.language.draft import Draft
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.morphology import singular
+from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES
+from vlm_perception.language.tokens import Cursor
+
+_FILLERS = frozenset("only same entire whole actual specific particular given single following own different".split())
+
+
+def read_determiners(cursor: Cursor, d: Draft) -> None:
+    """Consume determiners at the cursor into the draft."""
+    while not cursor.done:
+        word = cursor.word()
+        following = cursor.word(1)
+        paired = 1 if word in lx.ARTICLES else 0
+        if cursor.word(paired) in {"pair", "couple", "set"} and cursor.word(paired + 1) == "of":
+            following = cursor.word(paired)
+            cursor.pos += paired + 2
+            many = singular(_head_ahead(cursor))[1]
+            d.number, d.counted, d.definite = (None, True, False) if many and following == "set" else (2, True, False)
+            if not many:  # scissors: a pair is one thing
+                d.number, d.definite = 1, word not in {"a", "an"}
+        elif word in lx.ARTICLES:
+            cursor.pos += 1
+            d.determined = True
+            if word != "the":
+                d.definite = False
+        elif word in {"all", "every", "each"}:
+            cursor.pos += 1
+            cursor.take("of")
+            d.number, d.counted, d.determined = None, True, True
+        elif word in {"any", "some", "another", "either"}:
+            cursor.pos += 1
+            cursor.take("of")
+            d.definite, d.determined = False, True
+            d.other = d.other or word == "another"
+        elif word == "other":
+            cursor.pos += 1
+            d.other = d.determined = True
+        elif word in lx.VAGUE_PLURAL and is_content(following):
+            cursor.pos += 1
+            d.number, d.counted, d.definite, d.determined = None, True, False, True
+        elif is_numeral(word):
+            if word == "one" and not (following == "of" or is_content(following)):
+                break
+            if word == "one" and (kind_of(following) == "" and ANCHORED.find(cursor, cursor.pos + 1)):
+                break
+            if word == "one" and following in (
+                lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | lx.POSTURES | PARTICIPLES
+            ):
+                break
+            cursor.pos += 1
+            if not d.chosen:
+                d.number, d.counted = to_number(word), True
+            if cursor.take("of"):
+                d.chosen = True
+                d.definite = False
+                d.determined = False
+                continue
+            if word in {"one", "no"} and not d.determined:
+                d.definite = False
+            d.determined = True
+        elif word in lx.DEMONSTRATIVES and (is_content(following) or following in {"one", "ones"}):
+            cursor.pos += 1
+            d.determined = True
+        elif (word in lx.POSSESSIVES or word in _FILLERS) and is_content(following):
+            cursor.pos += 1
+            d.determined = True
+        else:
+            break
+
+
+def is_numeral(word: str) -> bool:
+    """Whether a word is a number."""
+    return word in lx.NUMBERS or (word.isascii() and word.isdigit() and len(word) < 4)
+
+
+def to_number(word: str) -> int:
+    """Its value."""
+    return lx.NUMBERS[word] if word in lx.NUMBERS else int(word)
+
+
+def _head_ahead(cursor: Cursor) -> str:
+    ahead = 0
+    while is_content(cursor.word(ahead + 1)):
+        ahead += 1
+    return cursor.word(ahead)

@@ -1,0 +1,104 @@
+"""What a thing has or wears ("with a red lid"), what is in it ("with a spoon in it"), and adjectives behind the noun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.attributes import kind_of, take_attribute
+from vlm_perception.language.draft import Draft
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.prepositions import ANCHORED, only_strengthens
+from vlm_perception.types import Relation
+
+if TYPE_CHECKING:
+    from vlm_perception.language.noun_phrases import NounPhraseReader
+    from vlm_perception.language.tokens import Cursor
+
+
+def read_trailing_word(cursor: Cursor, d: Draft) -> bool:
+    """ "the mug left" is short for "on the left"; "a mug full", "the mug red" put the adjective last."""
+    word = cursor.word()
+    if d.nouns and kind_of(word) in {"color", "state"} and not is_content(cursor.word(1)) and not ANCHORED.find(cursor):
+        attribute = take_attribute(cursor, predicative=True)
+        if attribute is not None:
+            d.attributes.append(attribute)
+            return True
+    if (
+        word not in {"left", "right"}
+        or not d.nouns
+        or ANCHORED.find(cursor)
+        or is_content(cursor.word(1))
+        or only_strengthens(cursor)
+    ):
+        return False
+    cursor.pos += 1
+    d.places.append(lx.POSITIONS[word])
+    return True
+
+
+def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
+    """ "with a lid" is a visible feature; "with a spoon in it" is a relation."""
+    cursor = reader.cursor
+    start = cursor.pos
+    relative = cursor.take_any({"that", "which"})
+    has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
+    holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
+    without = not has and cursor.take("without")
+    wearing = not has and not without and cursor.take("wearing")
+    if not has and not without and not wearing and not cursor.take("with"):
+        cursor.pos = start
+        return False
+    negated = bool(cursor.take("no")) or without
+    begin = cursor.pos
+    stop = begin
+    while stop < cursor.end and (
+        is_content(cursor.tokens[stop].word) or cursor.tokens[stop].word in {"the", "a", "an", "and", "of", "its"}
+    ):
+        if ANCHORED.find(cursor, stop) and cursor.tokens[stop].word in lx.PREPOSITIONS:
+            break
+        stop += 1
+    words = [t.word for t in cursor.tokens[begin:stop] if t.word not in lx.ARTICLES]
+    if not words:
+        cursor.pos = start
+        return False
+    place = cursor.tokens[stop].word if stop < cursor.end else ""
+    alone = stop + 1 >= cursor.end or cursor.tokens[stop + 1].word in {"it", "them", "top", ",", "and", "."}
+    if holds or (place in {"in", "inside", "on"} and alone):
+        inner = _replace_end(cursor, stop)
+        anchor = reader.entity(depth=1)
+        cursor.end = inner
+        if anchor is not None and cursor.pos == stop:
+            if not holds:
+                cursor.pos += 1
+                cursor.take_any({"it", "them", "top"})
+                if cursor.take("of"):
+                    cursor.take_any({"it", "them"})
+            nothing = "nothing" in words
+            d.relations.append(
+                Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with")
+            )
+            return True
+        cursor.pos = start
+        return False
+    # A new clause or item may follow "and": the feature ends before it.
+    for i in range(begin, stop):
+        if cursor.tokens[i].word == "and" and not kind_of(cursor.tokens[i + 1].word if i + 1 < stop else ""):
+            cursor.pos = i + 1
+            stop = i
+            break
+    cursor.pos = stop
+    words = [t.word for t in cursor.tokens[begin:stop] if t.word not in lx.ARTICLES]
+    if not words:
+        cursor.pos = start
+        return False
+    lead = "wearing" if wearing else "with no" if negated else "with"
+    d.feature = f"{lead} {' '.join(words)}"
+    return True
+
+
+def _replace_end(cursor: Cursor, stop: int) -> int:
+    """Make the cursor end at ``stop``; returns the old end."""
+    old = cursor.end
+    cursor.end = stop
+    return old

@@ -1,0 +1,167 @@
+"""Orders after a noun: "second from the left", "closest to the plate", "taller than"."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vlm_perception.language import lexicon as lx
+from vlm_perception.language.draft import Draft
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.prepositions import ANCHORED, OF_DIRECTION
+from vlm_perception.types import Ranking, Relation
+
+if TYPE_CHECKING:
+    from vlm_perception.language.noun_phrases import NounPhraseReader
+    from vlm_perception.language.tokens import Cursor
+
+
+def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
+    """ "second ... from the left", "first on the right", "third to the left"."""
+    if d.ordinal is None:
+        return False
+    start = cursor.pos
+    cursor.take("counting")
+    cursor.take("counted")
+    cursor.take("starting")
+    linked = cursor.take_any({"from", "on", "at", "to", "in"})
+    if linked:
+        cursor.skip_articles()
+        word = cursor.take_any(OF_DIRECTION)
+        if word and cursor.word() != "of":
+            cursor.take_any({"side", "end", "hand"})
+            cursor.take_any({"side", "end"})
+            if cursor.take("to"):
+                cursor.skip_articles()
+                cursor.take_any(OF_DIRECTION)
+            # "the last one on the right" is the rightmost, "the last from the right" the leftmost.
+            rank = abs(d.ordinal) if linked != "from" else d.ordinal
+            d.rankings.append(Ranking(OF_DIRECTION[word], rank, among=d.among))
+            d.ordinal = None
+            return True
+    cursor.pos = start
+    return False
+
+
+def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> Ranking | None:
+    """Read "(to) the plate", "to me", "from the camera", "to the right" after a superlative; None if none."""
+    cursor = reader.cursor
+    start = cursor.pos
+    linked = bool(cursor.take("away", "from")) or bool(cursor.take_any({"to", "from", "by"}))
+    if not linked and cursor.take("away"):
+        return ranking
+    mark = cursor.pos
+    cursor.skip_articles()
+    word, following = cursor.word(), cursor.word(1)
+    if word in {"my", "your"} and following in {"left", "right"}:
+        cursor.pos += 1
+        word, following = cursor.word(), cursor.word(1)
+    if word in lx.POSITIONS and not (
+        is_content(following) and following not in {"side", "edge", "hand", "end", "wall", "corner", "border"}
+    ):
+        key = lx.POSITIONS[word]
+        if following != "of" or scene_follows(cursor, cursor.pos + 2):
+            cursor.pos += 1
+            cursor.take("hand")
+            cursor.take_any({"side", "edge", "end", "border"})
+            if cursor.word() == "of" and scene_follows(cursor, cursor.pos + 1):
+                cursor.pos += 1
+                cursor.skip_articles()
+                cursor.pos += 1
+            return replace(ranking, key=key)
+    if word in lx.VIEWER and (following != "'s"):
+        cursor.pos += 1
+        return replace(ranking, text=f"{ranking.text} {word}".strip())
+    cursor.pos = mark
+    if not linked and not (word in lx.SCENE_NOUNS or cursor.word() in lx.ARTICLES or is_content(word)):
+        cursor.pos = start
+        return None
+    mentions = len(reader.mentions)
+    anchor = reader.entity(depth + 1)
+    del reader.mentions[mentions:]
+    if anchor is None:
+        cursor.pos = start
+        return None
+    rank = ranking.rank if ranking.key == "near" else -ranking.rank
+    if cursor.take("than"):
+        reader.entity(depth=1)
+    return replace(ranking, key="distance", rank=rank, anchor=anchor)
+
+
+def scene_follows(cursor: Cursor, i: int) -> bool:
+    """Whether "the table", "the image" ... stands at ``i``."""
+    while i < cursor.end and cursor.tokens[i].word in lx.ARTICLES:
+        i += 1
+    return i < cursor.end and cursor.tokens[i].word in lx.SCENE_NOUNS | lx.SURFACE_NOUNS
+
+
+def read_late_complement(reader: NounPhraseReader, d: Draft) -> bool:
+    """ "the closest mug to the plate": the complement of a superlative that stood before the noun."""
+    cursor = reader.cursor
+    if not d.open_ranking or not d.rankings or cursor.word() not in {"to", "from"}:
+        return False
+    if (cursor.word() == "to" and reader.to_is_goal and d.nouns) or (ANCHORED.find(cursor) and cursor.word() == "to"):
+        return False
+    if cursor.word() == "from" and d.rankings[-1].key == "near":
+        return False
+    ranking = _complement(reader, d.rankings[-1])
+    if ranking is None:
+        return False
+    d.rankings[-1] = ranking
+    d.open_ranking = False
+    return True
+
+
+def _compared(reader: NounPhraseReader, d: Draft, key: str) -> bool:
+    """ "closer to me than the bowl" compares two things along the line of sight."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.take_any({"to", "from"})
+    cursor.skip_articles()
+    if cursor.take_any(lx.VIEWER) and cursor.take("than"):
+        other = reader.entity(2)
+        if other is not None:
+            d.relations.append(Relation("in_front_of" if key == "near" else "behind", (other,), text="than"))
+            return True
+    cursor.pos = start
+    return False
+
+
+def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
+    """ "the box furthest to the right", "the mug closer to me", "the one that is tallest"."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.take_any({"that", "which"})
+    cursor.take_any(lx.BE)
+    cursor.skip_articles()
+    ordinal = lx.ORDINALS.get(cursor.word(), 0)
+    if ordinal:
+        cursor.pos += 1
+        if cursor.word() not in lx.SUPERLATIVES:
+            if d.ordinal is None:
+                d.ordinal = ordinal
+                if read_ordinal_direction(cursor, d):
+                    return True
+                d.ordinal = None
+            cursor.pos = start
+            return False
+    cursor.take_any({"most", "very"})
+    word = cursor.take_any(lx.SUPERLATIVES) or (cursor.take_any(lx.COMPARATIVES) if cursor.word(1) != "than" else "")
+    if not word and cursor.word() == "most" and cursor.word(1) in lx.POSITIONS:
+        cursor.pos += 1
+    if not word:
+        cursor.pos = start
+        return False
+    key = lx.SUPERLATIVES.get(word) or lx.COMPARATIVES[word]
+    ranking = Ranking(key, ordinal or d.ordinal or 1, text=word)
+    d.ordinal = None
+    d.open_ranking = False
+    if key in {"near", "far"} and word in lx.COMPARATIVES and _compared(reader, d, key):
+        return True
+    if key in {"near", "far"} or cursor.word() == "to":
+        if not (cursor.word() == "to" and reader.to_is_goal and key not in {"near", "far"}):
+            ranking = _complement(reader, ranking) or ranking
+    d.rankings.append(ranking)
+    if cursor.take("one") or cursor.take("ones"):
+        pass
+    return True
