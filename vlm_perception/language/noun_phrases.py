@@ -214,7 +214,7 @@ class NounPhraseReader:
             not is_content(following)
             and following not in {"one", "ones"}
             and not (
-                (d.determined or self._alone(word))
+                (d.determined or self._alone())
                 and word in {"left", "right", "middle", "front", "back", "top", "bottom"}
             )
         ):
@@ -226,9 +226,9 @@ class NounPhraseReader:
         d.places.append(lx.POSITIONS[word])
         return True
 
-    def _alone(self, word: str) -> bool:
+    def _alone(self) -> bool:
         """Whether place words are all there is: "left", "top left"."""
-        return self.cursor.pos == self.cursor.end - 1 and self.cursor.tokens[0].word in lx.POSITIONS and bool(word)
+        return self.cursor.pos == self.cursor.end - 1 and self.cursor.tokens[0].word in lx.POSITIONS
 
     def _partitive_after(self, start: int) -> bool:
         """Whether what stands at ``start`` is a group to choose from: "the two", "the mugs", "them"."""

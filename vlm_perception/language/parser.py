@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
+from vlm_perception.language.claims import read_statement
 from vlm_perception.language.clauses import ClauseReader
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.questions import read_question, read_statement
+from vlm_perception.language.questions import read_question
 from vlm_perception.language.screening import screen
 from vlm_perception.language.tokens import Cursor, Token, tokenize
 from vlm_perception.types import CommandError, Query, Role, RoleEntity, Task

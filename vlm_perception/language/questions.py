@@ -6,19 +6,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vlm_perception.language import lexicon as lx
-from vlm_perception.language.attributes import take_attribute
-from vlm_perception.language.draft import THING, Draft
-from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.modifiers import read_modifiers
-from vlm_perception.types import Attribute, Entity, Query, Relation, Role, RoleEntity, Task
+from vlm_perception.language.claims import (
+    EXISTS,
+    read_existing,
+    read_predicate,
+    read_said_of,
+    read_statement,
+    statement,
+    take_phrase,
+)
+from vlm_perception.language.draft import THING
+from vlm_perception.types import Entity, Query, Role, RoleEntity, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
-    from vlm_perception.language.tokens import Cursor
 
-_EXISTS: Final = ("is there", "are there", "there is", "there are", "do you see", "can you see", "do i see", "does image show",
-                  "does scene contain", "does scene show", "does image contain", "can we see", "you see", "you can see", "i see",
-                  "i can see", "there was", "there were", "do we have", "do you have", "have we got", "we see", "we have")  # fmt: skip
 _CLAIM: Final = ("is it true that", "check whether", "check if", "check that", "verify that", "verify whether", "verify if", "verify",
                  "confirm that", "confirm", "tell me if", "tell me whether", "true or false", "is it correct that", "make sure that",
                  "make sure", "it is true that", "see if", "see whether")  # fmt: skip
@@ -33,13 +35,6 @@ _SCENE_TALK: Final = ("describe scene", "describe image", "describe picture", "d
 _FACTS: Final = frozenset(
     "color colour size shape material kind type state brand name text word letter number time".split()
 )
-
-
-def _take(cursor: Cursor, phrases: tuple[str, ...]) -> bool:
-    stops = [stop for p in phrases if (stop := cursor.reach(tuple(p.split()))) >= 0]
-    if stops:
-        cursor.pos = max(stops)
-    return bool(stops)
 
 
 def read_question(reader: ClauseReader, text: str) -> Query | None:
@@ -65,7 +60,7 @@ def _all(entity: Entity) -> Entity:
 
 def _count(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
-    if not _take(cursor, _HOW_MANY):
+    if not take_phrase(cursor, _HOW_MANY):
         return None
     cursor.take("of")
     entities = reader.entities()
@@ -78,7 +73,7 @@ def _count(reader: ClauseReader, text: str) -> Query | None:
 def _finish(reader: ClauseReader, entity: Entity) -> Entity:
     """Add what a question says of its subject after the verb: "are there", "are on the plate", "are red"."""
     cursor = reader.cursor
-    _take(
+    take_phrase(
         cursor,
         (
             "are there",
@@ -94,66 +89,17 @@ def _finish(reader: ClauseReader, entity: Entity) -> Entity:
     )
     start = cursor.pos
     if cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS) or cursor.word() in {"touch", "contain"}:
-        entity = _predicate(reader, entity) or entity
+        entity = read_predicate(reader, entity) or entity
         if cursor.pos == start + 1:
             cursor.take("there")
         return entity
-    return _predicate(reader, entity) or entity
-
-
-def _predicate(reader: ClauseReader, subject: Entity, *, negated: bool = False) -> Entity | None:
-    """What is said of ``subject`` from the cursor on; None if nothing was."""
-    cursor = reader.cursor
-    negated = bool(cursor.take("not")) or negated
-    draft = Draft(definite=False, number=None, counted=True, nouns=["x"])
-    while not cursor.done:
-        start = cursor.pos
-        if cursor.take_any(lx.INTENSIFIERS - {"right", "somewhere"}) and not is_content(cursor.word()):
-            cursor.pos = start
-        attribute = take_attribute(cursor, predicative=True)
-        if attribute is not None and not is_content(cursor.word()):
-            draft.attributes.append(attribute)
-        elif attribute is not None:
-            cursor.pos = start
-        read_modifiers(reader, draft, 0)
-        cursor.take("and")
-        if cursor.pos <= start:
-            break
-    draft.settle_places()
-    if not (draft.attributes or draft.relations or draft.rankings or draft.exclude):
-        if cursor.word() in lx.ARTICLES:  # "the thing on the left is a mug"
-            other = reader.entity()
-            if other is not None and other.noun != THING:
-                return _with_attributes(
-                    replace(subject, noun=other.noun, relations=(*subject.relations, *other.relations)),
-                    other.attributes,
-                    negated=negated,
-                )
-        return None
-    relations = [replace(r, negated=r.negated != negated) for r in draft.relations]
-    described = _with_attributes(subject, tuple(draft.attributes), negated=negated)
-    return replace(
-        described,
-        relations=(*subject.relations, *relations),
-        rankings=(*subject.rankings, *draft.rankings),
-        exclude=(*subject.exclude, *draft.exclude),
-    )
-
-
-def _with_attributes(entity: Entity, attributes: tuple[Attribute, ...], *, negated: bool) -> Entity:
-    added = tuple(replace(a, negated=a.negated != negated) for a in attributes)
-    visible = [
-        a.value
-        for a in (*entity.attributes, *added)
-        if not a.negated and a.kind != "size" and not a.value.startswith("with ")
-    ]
-    return replace(entity, attributes=(*entity.attributes, *added), phrase=" ".join([*visible, entity.noun]))
+    return read_predicate(reader, entity) or entity
 
 
 def _scene(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
-    if _take(cursor, _SCENE_TALK):
-        while cursor.take_any({",", ".", "?", "!"}) or _take(
+    if take_phrase(cursor, _SCENE_TALK):
+        while cursor.take_any({",", ".", "?", "!"}) or take_phrase(
             cursor,
             (
                 "in detail",
@@ -174,114 +120,26 @@ def _scene(reader: ClauseReader, text: str) -> Query | None:
     return None
 
 
-def _statement(text: str, claims: list[Entity]) -> Query:
-    return Query(text, Task.VERIFY, "", (), tuple(claims))
-
-
 def _claim(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
-    if not _take(cursor, _CLAIM):
+    if not take_phrase(cursor, _CLAIM):
         return None
     cursor.take_any({":", ","})
     return read_statement(reader, text)
 
 
-def read_statement(reader: ClauseReader, text: str) -> Query | None:
-    """Read claims to check: "the bowl is on the plate", "a mug next to a plate, and two bowls behind it"."""
-    cursor = reader.cursor
-    claims: list[Entity] = []
-    while not cursor.done:
-        while cursor.take_any({",", ".", "and", "while", "?", "!", ";", "that", "but"}):
-            pass
-        if cursor.done:
-            break
-        start = cursor.pos
-        found = _claims(reader)
-        if not found or cursor.pos == start:
-            cursor.pos = start
-            break
-        claims += found
-    return _statement(text, claims) if claims else None
-
-
-def _claims(reader: ClauseReader) -> list[Entity]:
-    """One clause or mention."""
-    cursor = reader.cursor
-    start = cursor.pos
-    if _take(cursor, _EXISTS):
-        return _existing(reader)
-    cursor.take_any({"is", "are"})
-    subjects = reader.entities()
-    if not subjects:
-        cursor.pos = start
-        return []
-    return _said_of(reader, subjects)
-
-
-def _existing(reader: ClauseReader) -> list[Entity]:
-    cursor = reader.cursor
-    negated = bool(cursor.take("not"))
-    cursor.take_any({"exactly", "only"})
-    entities = reader.entities()
-    return [replace(e, number=0) if negated else e for e in entities]
-
-
-def _said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
-    cursor = reader.cursor
-    start = cursor.pos
-    cursor.take_any({"both", "all"})
-    helper = cursor.take_any({"does", "do", "did"})
-    negated = bool(helper and cursor.take("not"))
-    verb = cursor.take_any(lx.BE | lx.STANDS)
-    if verb:
-        cursor.take("there")
-    elif cursor.take_any({"contains", "contain", "holds"}) or (cursor.take_any({"has", "have"})):
-        inside = reader.entities()
-        contained = [Relation("contains", (e,), negated) for e in inside]
-        cursor.take("in", "it")
-        return [replace(s, relations=(*s.relations, *contained)) for s in subjects] if contained else subjects
-    elif cursor.take_any({"touches", "touch", "faces", "face", "surrounds"}):
-        predicate = {"to": "touching", "fa": "facing", "su": "around"}[cursor.tokens[cursor.pos - 1].word[:2]]
-        anchors = reader.entities()
-        return [
-            replace(s, relations=(*s.relations, *(Relation(predicate, (a,), negated) for a in anchors)))
-            for s in subjects
-        ]
-    elif not helper:
-        cursor.pos = start
-    mentions = list(reader.mentions)
-    said = [_predicate(reader, subjects[0], negated=negated)]
-    if said[0] is None:
-        if not verb:
-            return subjects
-        cursor.pos = start if cursor.done else cursor.pos
-        return subjects
-    stop = cursor.pos
-    claims = [said[0]]
-    for other in subjects[1:]:
-        cursor.pos = start
-        cursor.take_any({"both", "all"})
-        cursor.take_any({"does", "do", "did"})
-        cursor.take("not")
-        cursor.take_any(lx.BE | lx.STANDS)
-        reader.mentions = list(mentions)
-        claims.append(_predicate(reader, other, negated=negated) or other)
-    cursor.pos = stop
-    return [c for c in claims if c is not None]
-
-
 def _exists(reader: ClauseReader, text: str) -> Query | None:
-    if not _take(reader.cursor, _EXISTS):
+    if not take_phrase(reader.cursor, EXISTS):
         return None
-    entities = _existing(reader)
-    return _statement(text, entities) if entities else None
+    entities = read_existing(reader)
+    return statement(text, entities) if entities else None
 
 
 def _where_which(reader: ClauseReader, text: str) -> Query | None:
     """ "where is the mug", "which mug is closest to the camera", "which of the mugs is red"."""
     cursor = reader.cursor
     if cursor.take("where"):
-        if not (cursor.take_any(lx.BE) or _take(cursor, ("can i find", "do you see", "did i put", "can i see"))):
+        if not (cursor.take_any(lx.BE) or take_phrase(cursor, ("can i find", "do you see", "did i put", "can i see"))):
             return None
         entities = reader.entities()
         return Query(text, Task.LOCATE, "", _targets(entities)) if entities else None
@@ -325,7 +183,7 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
     if word in {"what", "who"} and (cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS)):
         thing = Entity(THING, THING, number=None, text=word)
         mark = cursor.pos
-        described = None if cursor.word() in lx.ARTICLES else _predicate(reader, thing)
+        described = None if cursor.word() in lx.ARTICLES else read_predicate(reader, thing)
         if described is not None and (described.relations or described.rankings):
             if described.rankings:
                 described = replace(described, number=1)
@@ -357,9 +215,9 @@ def _yes_no(reader: ClauseReader, text: str) -> Query | None:
     if not subjects:
         return None
     if helper in lx.BE:
-        said = _predicate(reader, subjects[0], negated=negated)
-        return _statement(text, [said or subjects[0]])
-    return _statement(text, _said_of(reader, subjects))
+        said = read_predicate(reader, subjects[0], negated=negated)
+        return statement(text, [said or subjects[0]])
+    return statement(text, read_said_of(reader, subjects))
 
 
 def _declarative(reader: ClauseReader, text: str) -> Query | None:

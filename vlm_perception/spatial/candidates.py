@@ -65,7 +65,7 @@ def _by_color(entity: Entity, objects: Sequence[SceneObject]) -> FloatArray:
 def _color_doubt(entity: Entity, objects: Sequence[SceneObject], scores: FloatArray) -> FloatArray:
     """(N,) less than 1 where the measured color speaks against the one named and speaks for it on a rival."""
     colors = [a for a in entity.attributes if a.kind == "color" and not a.negated]
-    fired = np.flatnonzero(scores > 0)
+    fired = [int(i) for i in np.flatnonzero(scores > 0)]
     doubt = np.ones(len(objects))
     if not colors or len(fired) < 2 or any(objects[i].mean_rgb is None for i in fired):
         return doubt

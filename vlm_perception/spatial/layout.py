@@ -116,7 +116,7 @@ def _turned(low: FloatArray, high: FloatArray, view: Viewpoint) -> tuple[FloatAr
     turned_low, turned_high = low.copy(), high.copy()
     for axis, origin in zip((RIGHT, FORWARD), source, strict=True):
         # A quarter turn keeps one of the two directions and reverses the other.
-        reverse = (sign < 0) if axis == origin or axis == FORWARD else (sign > 0)
+        reverse = (sign < 0) if axis in {origin, FORWARD} else (sign > 0)
         a, b = low[:, origin], high[:, origin]
         turned_low[:, axis], turned_high[:, axis] = (-b, -a) if reverse else (a, b)
     return turned_low, turned_high

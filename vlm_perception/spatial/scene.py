@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.spatial.candidates import GENERIC, phrase_scores
 from vlm_perception.spatial.layout import RIGHT, UP, Extents, flat_extents, solid_extents, whole_scene
+from vlm_perception.spatial.ordering import rank, weigh_sizes
 from vlm_perception.spatial.predicates import PREDICATES, between, extent, gap
-from vlm_perception.spatial.rankings import rank_margin, rank_values
+from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.settings import ResolverSettings
-from vlm_perception.types import Entity, FloatArray, Ranking, Relation, SceneObject, Viewpoint
+from vlm_perception.types import Entity, FloatArray, Relation, SceneObject, Viewpoint
 
 SURFACES = frozenset(
     "table tabletop desk desktop counter countertop floor ground workbench bench workspace surface scene image room "
@@ -23,51 +23,6 @@ SURFACES = frozenset(
 _VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "holds", "at"})
 _MAX_ANCHORS = 10
 _WHOLE_INSTEAD = 0.8
-_SPOTS = {
-    "edge": "at_edge_of",
-    "border": "at_edge_of",
-    "corner": "at_corner_of",
-    "center": "at_center_of",
-    "middle": "at_center_of",
-}
-_SIZE_KEYS = {
-    "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small", "little": "small",
-    "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
-    "broad": "wide", "narrow": "narrow", "thin": "thin", "slim": "thin", "thick": "thick", "fat": "thick",
-}  # fmt: skip
-
-
-@dataclass(eq=False)
-class Reading:
-    """One entity against all N objects.
-
-    Attributes:
-        detection: (N,) detection score for its words, 0 where it is no candidate.
-        relation: (N,) how well its relations hold together, in [0, 1]; rankings leave only the chosen ones.
-        anchors: for each relation or ranking, the index of the anchors that serve object i best: (N, anchors).
-        missing: an anchor that nothing answers to.
-        failed: the relation that no candidate holds.
-        tied: (N,) not told apart from the chosen one by a ranking.
-        members: how many things there were to rank.
-        short: the ranking that asked for more things than there are.
-    """
-
-    detection: FloatArray
-    relation: FloatArray
-    anchors: list[tuple[Entity, NDArray[np.intp]]] = field(default_factory=list)
-    missing: Entity | None = None
-    failed: Relation | None = None
-    tied: NDArray[np.bool_] | None = None
-    members: int = 0
-    short: Ranking | None = None
-
-    @property
-    def goodness(self) -> FloatArray:
-        """(N,) one number to sort by: relations count in full, the detector's score by its root."""
-        best = self.detection.max(initial=0.0)
-        if best <= 0.0:
-            return np.zeros_like(self.detection)
-        return np.sqrt(self.detection / best) * self.relation
 
 
 class Scene:
@@ -153,9 +108,9 @@ class Scene:
             return reading
         for relation in entity.relations:
             self._relate(reading, relation)
-        self._weigh_sizes(reading, entity)
+        weigh_sizes(self, reading, entity)
         for ranking in entity.rankings:
-            self._rank(reading, ranking, entity.number)
+            rank(self, reading, ranking, entity.number)
         return reading
 
     def _exclude(self, reading: Reading, other: Entity) -> None:
@@ -198,7 +153,7 @@ class Scene:
                     return np.zeros(len(self.objects)), None
                 if anchor.noun in SURFACES:
                     return self._on_surface(relation.predicate), None
-                reading.missing = reading.missing or self._missing(anchor)
+                reading.missing = reading.missing or self.missing_in(anchor)
                 return None, None
             weights.append(np.sqrt(found / found.max()))
         if relation.predicate == "between":
@@ -212,7 +167,7 @@ class Scene:
         best = joint.argmax(axis=1)
         return joint.max(axis=1), (relation.anchors[0], best[:, None])
 
-    def _missing(self, anchor: Entity) -> Entity:
+    def missing_in(self, anchor: Entity) -> Entity:
         """The innermost entity that is to blame."""
         return self.read(anchor).missing or anchor
 
@@ -296,83 +251,6 @@ class Scene:
         return np.flatnonzero(
             live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation)
         )
-
-    def _weigh_sizes(self, reading: Reading, entity: Entity) -> None:
-        for attribute in entity.attributes:
-            key = _SIZE_KEYS.get(attribute.value) if attribute.kind == "size" else None
-            members = self.members(reading)
-            if key is None or len(members) < 2:
-                continue
-            things = self.extents(members)
-            values = rank_values(key, things, self.flat.take(members), by_image=self.by_image)
-            spread = float(np.ptp(values))
-            if spread < 0.15 * float(np.abs(values).max()):
-                continue
-            fit = (values.max() - values) / spread
-            weight = np.zeros(len(self.objects))
-            weight[members] = 1.0 - fit if attribute.negated else fit
-            reading.relation = reading.relation * weight
-
-    def _rank(self, reading: Reading, ranking: Ranking, number: int | None) -> None:
-        members = self.members(reading)
-        anchor = None
-        if ranking.anchor is not None:
-            found = self.read(ranking.anchor).goodness
-            if not found.any() and ranking.anchor.noun in _SPOTS:
-                self._rank_by_spot(reading, ranking, members)
-                return
-            if not found.any():
-                reading.missing = reading.missing or self._missing(ranking.anchor)
-                return
-            index = int(found.argmax())
-            members = members[members != index]
-            reading.anchors.append((ranking.anchor, np.full((len(self.objects), 1), index)))
-            anchor = np.array([index])
-        reading.members = len(members)
-        count = max(1, number or 1)
-        if not len(members) or abs(ranking.rank) + (count - 1) > len(members):
-            reading.short = ranking
-            reading.relation = np.zeros(len(self.objects))
-            return
-        solid = self.known[members].all() and (anchor is None or bool(self.known[anchor].all()))
-        source = self.solid if solid else self.flat
-        things = source.take(members)
-        values = rank_values(
-            ranking.key,
-            things,
-            self.flat.take(members),
-            by_image=self.by_image,
-            anchor=None if anchor is None else source.take(anchor),
-        )
-        order = np.argsort(values, kind="stable")
-        start = ranking.rank - 1 if ranking.rank > 0 else len(members) + ranking.rank - (count - 1)
-        chosen = order[start : start + count]
-        in_pixels = self.by_image and ranking.key in {"left", "right"}
-        margin = rank_margin(ranking.key, self.flat.take(members) if in_pixels else things, self.settings.rank_margin)
-        near = np.array([np.abs(values[chosen] - value).min() < margin for value in values])
-        near[chosen] = False
-        tied = np.zeros(len(self.objects), dtype=bool)
-        tied[members[near]] = True
-        reading.tied = tied
-        keep = np.zeros(len(self.objects))
-        keep[members[chosen]] = 1.0
-        reading.relation = reading.relation * keep
-
-    def _rank_by_spot(self, reading: Reading, ranking: Ranking, members: NDArray[np.intp]) -> None:
-        """ "nearest to the edge of the table": an edge is no object but a place on one."""
-        anchor = ranking.anchor
-        if anchor is None or not len(members):
-            return
-        whole = next((r.anchors for r in anchor.relations if r.predicate == "part_of"), ())
-        scores, _ = self.relation_scores(Relation(_SPOTS[anchor.noun], whole), reading)
-        if scores is None:
-            return
-        order = members[np.argsort(-scores[members], kind="stable")]
-        keep = np.zeros(len(self.objects))
-        keep[
-            order[ranking.rank - 1 : ranking.rank] if 0 < ranking.rank <= len(order) else order[ranking.rank :][:1]
-        ] = 1.0
-        reading.relation = reading.relation * keep
 
 
 def _shaped(things: Extents, indices: NDArray[np.intp], shape: tuple[int, int, int]) -> Extents:

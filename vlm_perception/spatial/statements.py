@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from vlm_perception.spatial import wording
+from vlm_perception.spatial.evidence import anchors_of, grounding
 from vlm_perception.spatial.scene import Scene
 from vlm_perception.types import Entity, Grounding, Query, Resolution, Role, Status
 
@@ -30,9 +31,9 @@ def verify(query: Query, scene: Scene) -> Resolution:
         verdict &= holds
         told.append(reason)
         for index in subjects:
-            evidence.setdefault((index, Role.TARGET), _grounding(scene, claim, index, Role.TARGET))
-            for anchor, other in _anchors(scene, claim, index):
-                evidence.setdefault((other, Role.ANCHOR), _grounding(scene, anchor, other, Role.ANCHOR))
+            evidence.setdefault((index, Role.TARGET), grounding(scene, claim, index, Role.TARGET))
+            for anchor, other in anchors_of(scene, claim, [index]):
+                evidence.setdefault((other, Role.ANCHOR), grounding(scene, anchor, other, Role.ANCHOR))
     answer = f"{'Yes' if verdict else 'No'}: {'; '.join(told)}."
     ordered = sorted(evidence.items(), key=lambda entry: entry[0][1] is Role.ANCHOR)
     return Resolution(Status.SUCCEEDED, answer, tuple(g for _, g in ordered), answer=answer, verdict=verdict)
@@ -84,17 +85,3 @@ def _several(detection: np.ndarray[tuple[int, ...], np.dtype[np.float64]], scene
     if best <= 0.0:
         return []
     return [int(i) for i in np.argsort(-detection, kind="stable") if detection[i] >= scene.settings.set_ratio * best]
-
-
-def _grounding(scene: Scene, entity: Entity, index: int, role: Role) -> Grounding:
-    item = scene.objects[index]
-    detection = float(scene.read(entity).detection[index])
-    return Grounding(item, role, entity.phrase, min(1.0, detection if detection > 0 else item.best_score))
-
-
-def _anchors(scene: Scene, entity: Entity, index: int) -> list[tuple[Entity, int]]:
-    found = []
-    for anchor, best in scene.read(entity).anchors:
-        for other in best[index]:
-            found += [(anchor, int(other)), *_anchors(scene, anchor, int(other))]
-    return found
