@@ -73,3 +73,12 @@ def test_known_values():
     assert codecs.resized_to_pixels((28, 56, 56, 112), (640, 480), (280, 280)) == pytest.approx((64, 96, 128, 192))
     assert codecs.fraction_to_bin(1.0, 1000) == 999
     assert codecs.fraction_to_bin(-0.1, 1000) == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(20, 3000), st.integers(20, 3000), st.sampled_from([28, 32]))
+def test_qwen_resizes_as_the_library(width, height, factor):
+    library = importlib.import_module("transformers.models.qwen2_vl.image_processing_pil_qwen2_vl")
+    limits = {"min_pixels": 56 * 56, "max_pixels": 1280 * 28 * 28}
+    theirs = library.smart_resize(height, width, factor=factor, **limits)
+    assert codecs.qwen_resized((width, height), factor=factor, **limits) == theirs[::-1]

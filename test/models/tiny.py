@@ -276,3 +276,200 @@ BUILDERS |= {
     "sam3": sam3,
     "sam3_tracker": sam3_tracker,
 }
+
+
+def char_tokenizer(*, specials: list[str] = (), plain: list[str] = (), image_token: str | None = None, marks=None):
+    """One token a character, plus the family's own tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    base = ["<s>", "<pad>", "</s>", "<unk>"]
+    letters = [chr(code) for code in range(32, 127)] + ["\n"]
+    backend = Tokenizer(models.WordLevel({t: i for i, t in enumerate([*base, *letters])}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    backend.decoder = decoders.Fuse()
+    extra = marks or ({"image_token": image_token} if image_token else {})
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token="<pad>", unk_token="<unk>",
+        extra_special_tokens=extra,
+    )  # fmt: skip
+    tokenizer.add_tokens(list(specials), special_tokens=True)
+    tokenizer.add_tokens(list(plain))
+    return tokenizer
+
+
+def florence2(folder: Path) -> Path:
+    import torch
+    from transformers import Florence2Config, Florence2ForConditionalGeneration, Florence2Processor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    locations = [f"<loc_{k}>" for k in range(1000)]
+    tokenizer = char_tokenizer(specials=[*locations, "<poly>", "</poly>", "<sep>"], image_token="<image>")
+    image_processor = CLIPImageProcessorPil(
+        size={"height": 64, "width": 64}, crop_size={"height": 64, "width": 64}, do_center_crop=False,
+    )  # fmt: skip
+    image_processor.image_seq_length = 5
+    config = Florence2Config(
+        vision_config={
+            "depths": [1, 1, 1, 1], "embed_dim": [8, 8, 16, 16], "num_heads": [1, 1, 2, 2], "num_groups": [1, 1, 2, 2],
+            "window_size": 4, "projection_dim": 16, "max_position_embeddings": 50,
+        },
+        text_config={
+            "model_type": "bart", "vocab_size": len(tokenizer), "d_model": 16, "encoder_layers": 1, "decoder_layers": 1,
+            "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16,
+            "max_position_embeddings": 256, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+            "decoder_start_token_id": 2,
+        },
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), bos_token_id=0, pad_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    Florence2ForConditionalGeneration(config).save_pretrained(folder)
+    rules = {name: {} for name in ("pure_text", "ocr", "phrase_grounding", "description_with_bboxes", "polygons",
+                                   "bboxes", "description_with_bboxes_or_polygons")}  # fmt: skip
+    Florence2Processor(image_processor, tokenizer, post_processor_config=rules).save_pretrained(folder)
+    return folder
+
+
+def kosmos2(folder: Path) -> Path:
+    import torch
+    from transformers import Kosmos2Config, Kosmos2ForConditionalGeneration, Kosmos2Processor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer()
+    processor = Kosmos2Processor(
+        CLIPImageProcessorPil(size={"height": 28, "width": 28}, crop_size={"height": 28, "width": 28},
+                              do_center_crop=False), tokenizer,
+    )  # fmt: skip
+    config = Kosmos2Config(
+        text_config={
+            "vocab_size": len(tokenizer), "max_position_embeddings": 512, "embed_dim": 16, "layers": 1, "ffn_dim": 16,
+            "attention_heads": 2, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+        },
+        vision_config={
+            "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "image_size": 28, "patch_size": 14,
+        },
+        latent_query_num=64,
+    )  # fmt: skip
+    Kosmos2ForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def paligemma(folder: Path) -> Path:
+    import torch
+    from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer(image_token="<image>")
+    image_processor = SiglipImageProcessorPil(size={"height": 28, "width": 28})
+    image_processor.image_seq_length = 4
+    processor = PaliGemmaProcessor(image_processor, tokenizer)
+    config = PaliGemmaConfig(
+        vision_config={
+            "model_type": "siglip_vision_model", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "image_size": 28, "patch_size": 14, "projection_dim": 16,
+        },
+        text_config={
+            "model_type": "gemma", "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16,
+            "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8,
+            "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+        },
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), projection_dim=16, hidden_size=16,
+    )  # fmt: skip
+    PaliGemmaForConditionalGeneration(config).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+BUILDERS |= {"florence2": florence2, "kosmos-2": kosmos2, "paligemma": paligemma}
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}"
+    "IMAGE{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def qwen(folder: Path, *, version: int) -> Path:
+    import torch
+    from transformers import (
+        Qwen2_5_VLConfig,
+        Qwen2_5_VLForConditionalGeneration,
+        Qwen3VLConfig,
+        Qwen3VLForConditionalGeneration,
+    )
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    torch.manual_seed(0)
+    marks = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+    tokenizer = char_tokenizer(specials=marks)
+    tokenizer.chat_template = CHAT.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    ids = {name: tokenizer.convert_tokens_to_ids(f"<|{mark}|>") for name, mark in (
+        ("vision_start_token_id", "vision_start"), ("vision_end_token_id", "vision_end"),
+        ("image_token_id", "image_pad"), ("video_token_id", "video_pad"))}  # fmt: skip
+    patch = 14 if version == 2 else 16
+    image_processor = Qwen2VLImageProcessorPil(
+        patch_size=patch, size={"shortest_edge": (2 * patch) ** 2, "longest_edge": (8 * patch) ** 2}
+    )
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 2048,
+        "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    if version == 2:
+        config = Qwen2_5_VLConfig(
+            text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]}},
+            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": patch,
+                           "out_hidden_size": 32, "fullatt_block_indexes": [0], "window_size": 56},
+            **ids,
+        )  # fmt: skip
+        Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
+    else:
+        config = Qwen3VLConfig(
+            text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]}},
+            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": patch,
+                           "out_hidden_size": 32, "num_position_embeddings": 16, "deepstack_visual_indexes": [0]},
+            **ids,
+        )  # fmt: skip
+        Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
+    image_processor.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def internvl(folder: Path) -> Path:
+    import torch
+    from transformers import InternVLConfig, InternVLForConditionalGeneration
+    from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer(
+        specials=["<|im_start|>", "<|im_end|>"], plain=["<ref>", "</ref>", "<box>", "</box>"],
+        marks={"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>",
+               "video_token": "<video>"},
+    )  # fmt: skip
+    tokenizer.chat_template = CHAT.replace("IMAGE", "<IMG_CONTEXT>\n")
+    config = InternVLConfig(
+        vision_config={"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+                       "image_size": [28, 28], "patch_size": [7, 7]},
+        text_config={"model_type": "qwen2", "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 32,
+                     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+                     "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},
+        image_token_id=tokenizer.convert_tokens_to_ids("<IMG_CONTEXT>"), image_seq_length=4, downsample_ratio=0.5,
+    )  # fmt: skip
+    InternVLForConditionalGeneration(config).save_pretrained(folder)
+    GotOcr2ImageProcessorPil(
+        size={"height": 28, "width": 28}, crop_to_patches=True, min_patches=1, max_patches=4
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+BUILDERS |= {
+    "qwen2_5_vl": lambda folder: qwen(folder, version=2),
+    "qwen3_vl": lambda folder: qwen(folder, version=3),
+    "internvl": internvl,
+}

@@ -89,3 +89,64 @@ class Segmenter(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+@dataclass(frozen=True)
+class Mention:
+    """Words of a text and the boxes they speak of.
+
+    Attributes:
+        span: start and end (exclusive) in ``GroundedText.text``; None when the words are not part of it.
+        label: the words.
+        boxes_xyxy: original image pixels; a point is a box whose corners coincide.
+    """
+
+    span: tuple[int, int] | None
+    label: str
+    boxes_xyxy: tuple[BoxXyxy, ...]
+
+
+@dataclass(frozen=True)
+class GroundedText:
+    """Words of a model, each thing it speaks of tied to its place as far as the model said so.
+
+    Attributes:
+        score: the model's own confidence in its words, geometric mean of the token probabilities; not calibrated.
+        problems: what of the model's output was dropped or mended, for a log.
+    """
+
+    text: str
+    mentions: tuple[Mention, ...] = ()
+    score: float = 0.0
+    problems: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class VisionLanguageModel(Protocol):
+    """A grounding model that also speaks; ``capabilities`` says which of these it can do.
+
+    A method that the model cannot do raises CommandError, naming models that can.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can be asked for."""
+
+    def caption(self, image_rgb: RgbImage) -> GroundedText:
+        """Say what is in the image; every mention with its boxes where the model ties them."""
+
+    def answer(self, image_rgb: RgbImage, question: str) -> GroundedText:
+        """Answer a question in words, with the boxes of the evidence where the model gives them."""
+
+    def describe_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
+        """Say what is in a box of original image pixels."""
+
+    def read_text(self, image_rgb: RgbImage) -> GroundedText:
+        """Read the writing in the image."""
+
+    def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
+        """Point at what a phrase names: one mention a point."""

@@ -122,3 +122,27 @@ def pixels_to_resized(
     fractions = pixels_to_fraction(box_xyxy, image_wh)
     x1, y1, x2, y2 = (round(v) for v in fraction_to_pixels(fractions, resized_wh))
     return (x1, y1, x2, y2)
+
+
+def qwen_resized(
+    image_wh: tuple[int, int], *, factor: int, min_pixels: int, max_pixels: int
+) -> tuple[int, int]:
+    """The size that Qwen-VL's processors resize an image to, as ``smart_resize`` of the library.
+
+    Args:
+        image_wh: original size.
+        factor: both sides become multiples of it (patch size x merge size).
+        min_pixels: smallest area.
+        max_pixels: largest area.
+    """
+    width, height = image_wh
+    new_height, new_width = round(height / factor) * factor, round(width / factor) * factor
+    if new_height * new_width > max_pixels:
+        shrink = math.sqrt(height * width / max_pixels)
+        new_height = max(factor, math.floor(height / shrink / factor) * factor)
+        new_width = max(factor, math.floor(width / shrink / factor) * factor)
+    elif new_height * new_width < min_pixels:
+        grow = math.sqrt(min_pixels / (height * width))
+        new_height = math.ceil(height * grow / factor) * factor
+        new_width = math.ceil(width * grow / factor) * factor
+    return new_width, new_height

@@ -78,12 +78,15 @@ class ConceptMasks:
         lowest = self._threshold if threshold is None else threshold
         results: list[list[Detection]] = []
         for image in images_rgb:
-            found: list[Detection] = []
-            if asked:
-                for batch in split_on_oom(lambda part: [self._one(image, part, lowest)], asked, what=self._name):
-                    found += batch
+            found = self._all(image, asked, lowest) if asked else []
             results.append(sorted(found, key=lambda detection: -detection.score))
         return results
+
+    def _all(self, image_rgb: RgbImage, phrases: Sequence[str], threshold: float) -> list[Detection]:
+        def work(part: Sequence[str]) -> list[Detection]:
+            return self._one(image_rgb, part, threshold)
+
+        return split_on_oom(work, phrases, what=self._name)
 
     def _one(self, image_rgb: RgbImage, phrases: Sequence[str], threshold: float) -> list[Detection]:
         image = self._prepare(image_rgb)

@@ -84,11 +84,38 @@ def _judge_parts(
     is_doubtful = straddles & (within >= _DOUBTFUL_SHARE * box_pixels)
     is_neighbour = straddles & ~is_doubtful
     is_thing[0] = is_doubtful[0] = is_neighbour[0] = False
+    behind = is_thing & _behind_in_a_corner(w, parts, count, is_thing, inside)
+    is_thing &= ~behind
+    is_neighbour |= behind
     return DepthEvidence(
         thing=is_thing[parts] & inside,
         background=background | is_neighbour[parts],
         doubtful=is_doubtful[parts] & inside,
     )
+
+
+def _behind_in_a_corner(
+    w: NDArray[np.float32], parts: NDArray[np.int32], count: int, is_thing: BoolMask, inside: BoolMask
+) -> BoolMask:
+    """Which parts lie behind the main one and fill a corner of the box.
+
+    That is what is seen past a round or slanted thing where nothing around the box tells of it: the floor of a
+    bin whose rim has no depth. The main part is the one that has most pixels about the middle of the box.
+    """
+    u, v, width, height = cv2.boundingRect(inside.view(np.uint8))
+    box = np.s_[v : v + height, u : u + width]
+    across = 1 - np.abs(np.linspace(-1, 1, width))
+    down = 1 - np.abs(np.linspace(-1, 1, height))
+    weight = np.where(is_thing[parts[box]], down[:, None] * across[None, :], 0.0)
+    central = np.bincount(parts[box].ravel(), weights=weight.ravel(), minlength=count)
+    pixels = np.maximum(np.bincount(parts.ravel(), minlength=count), 1)
+    mean_w = np.bincount(parts.ravel(), weights=w.ravel(), minlength=count) / pixels
+    reach = max(2, min(width, height) // 12)
+    columns = (np.arange(width) < reach) | (np.arange(width) >= width - reach)
+    rows = (np.arange(height) < reach) | (np.arange(height) >= height - reach)
+    in_corner = np.zeros(count, dtype=np.bool_)
+    in_corner[np.unique(parts[box][rows][:, columns])] = True
+    return np.asarray(in_corner & (mean_w < mean_w[int(np.argmax(central))] - STEP_W))
 
 
 def _fill(thing: BoolMask, inside: BoolMask) -> float:

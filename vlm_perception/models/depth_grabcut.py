@@ -112,8 +112,12 @@ class DepthGrabCut:
         reachable = _box_mask(box + slack * np.array([-1, -1, 1, 1]), inside.shape)
         trimap = np.full(inside.shape, cv2.GC_PR_BGD, np.uint8)
         if evidence is not None and (evidence.thing.any() or evidence.doubtful.any()):
-            trimap[inside & ~evidence.background] = cv2.GC_PR_FGD
-            trimap[evidence.background] = cv2.GC_PR_BGD
+            told = evidence.thing | evidence.doubtful
+            trimap[told] = cv2.GC_PR_FGD
+            untold = inside & ~told & ~evidence.background
+            if np.count_nonzero(untold) < np.count_nonzero(told):
+                untold &= _colored_like(color, told, ~inside | evidence.background)
+            trimap[untold] = cv2.GC_PR_FGD
             trimap[_shrink(evidence.background, settings.edge_px)] = cv2.GC_BGD
             trimap[_shrink(evidence.thing, settings.edge_px)] = cv2.GC_FGD
         else:
@@ -140,6 +144,17 @@ class DepthGrabCut:
         if np.count_nonzero(result) < 0.25 * np.count_nonzero(first):
             return np.asarray(first)
         return np.asarray(result)
+
+
+def _colored_like(color: RgbImage, thing: BoolMask, background: BoolMask) -> BoolMask:
+    """Where a color is at least as frequent in the thing as in the background; so is one seen in neither.
+
+    Compared over 8 x 8 x 8 bins, each smoothed by half a pixel.
+    """
+    bins = (color >> 5).astype(np.intp) @ np.array([64, 8, 1])
+    count = [np.bincount(bins[where], minlength=512) + 0.5 for where in (thing, background)]
+    share = [c / c.sum() for c in count]
+    return np.asarray((share[0] >= share[1])[bins])
 
 
 def _box_mask(box: NDArray[Any], shape: tuple[int, ...]) -> BoolMask:

@@ -46,6 +46,12 @@ FAMILIES: Final[Mapping[str, _Family]] = {
             "sam3_tracker_video",
         ),
     ),
+    "location-tokens": _Family(
+        "vlm_perception.models.location_tokens", ("florence2", "kosmos-2", "paligemma")
+    ),
+    "written-coordinates": _Family(
+        "vlm_perception.models.written_coordinates", ("qwen2_5_vl", "qwen3_vl", "internvl")
+    ),
 }
 _NO_WEIGHTS: Final = "no-weights"
 _ENTRY_POINT: Final = {"grounder": "load", "segmenter": "load_segmenter"}

@@ -1,0 +1,35 @@
+"""What the dialects have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vlm_perception.models.generative import Encoded, Sizes
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.runtime import Placement, import_torch
+
+
+def as_text(text: str, _: Sizes) -> Parsed:
+    """A reader for answers that are words only."""
+    return Parsed(text=" ".join(text.split()))
+
+
+def on_device(batch: Any, placement: Placement, network_wh: tuple[int, int]) -> Encoded:
+    """A processor's output on the model's device; floating values in its precision."""
+    torch = import_torch()
+    dtype = getattr(torch, placement.dtype)
+    inputs = {}
+    for name, value in batch.items():
+        if hasattr(value, "to"):
+            inputs[name] = (
+                value.to(placement.device, dtype) if value.is_floating_point() else value.to(placement.device)
+            )
+    return Encoded(inputs, network_wh)
+
+
+def with_article(phrase: str) -> str:
+    """ "red mug" -> "a red mug"; what has a determiner or looks plural stays."""
+    words = phrase.split()
+    if not words or words[0].lower() in {"a", "an", "the", "my", "your", "this", "that"} or words[-1].endswith("s"):
+        return phrase
+    return f"{'an' if words[0][0].lower() in 'aeiou' else 'a'} {phrase}"

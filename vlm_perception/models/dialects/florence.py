@@ -1,0 +1,95 @@
+"""Florence-2: a task token, answers with ``<loc_k>``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
+from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.options import Options
+from vlm_perception.models.parsers import florence
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement
+from vlm_perception.types import BoxXyxy, ModelError
+
+_LOCATE_TASKS: Final = ("<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>")
+
+
+class FlorenceDialect:
+    """``Florence2Processor``'s tasks.
+
+    Options:
+        task: how phrases are located, ``<OPEN_VOCABULARY_DETECTION>`` (default) or
+            ``<CAPTION_TO_PHRASE_GROUNDING>``.
+        masks: locate by ``<REFERRING_EXPRESSION_SEGMENTATION>`` and give masks as well.
+    """
+
+    def __init__(self, processor: Any, options: Options) -> None:
+        """Take over the checkpoint's processor."""
+        self._processor = processor
+        self._masks = options.flag("masks")
+        self._task = str(options.values.get("task") or _LOCATE_TASKS[0])
+        if self._task not in _LOCATE_TASKS:
+            raise ModelError(f"'{options.owner}': option 'task' must be one of {_LOCATE_TASKS}, got '{self._task}'")
+        self.capabilities = Capabilities(
+            detects=True, masks=self._masks, counts=True, captions=True, reads_text=True, describes_regions=True
+        )
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt")
+        height, width = batch["pixel_values"].shape[-2:]
+        return on_device(batch, placement, (width, height))
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:  # noqa: ARG002  an encoder-decoder repeats no prompt
+        """The location tokens are special, so specials are kept."""
+        return str(self._processor.batch_decode(tokens[None], skip_special_tokens=False)[0])
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """One prompt a phrase, as documented."""
+        if self._masks:
+            task, read = "<REFERRING_EXPRESSION_SEGMENTATION>", _in_pixels(florence.parse_polygons)
+            return [Ask(task + clean_phrase(p), read, (p,)) for p in phrases]
+
+        def boxes_or_outlines(text: str) -> Parsed:
+            return florence.parse_polygons(text) if "<poly>" in text else florence.parse_boxes(text)
+
+        return [Ask(self._task + clean_phrase(p), _in_pixels(boxes_or_outlines), (p,)) for p in phrases]
+
+    def caption(self) -> Ask | None:
+        """A caption in words; :meth:`locate` its phrases to ground it."""
+        return Ask("<MORE_DETAILED_CAPTION>", _words)
+
+    def answer(self, question: str) -> Ask | None:  # noqa: ARG002
+        """It has no task for questions."""
+        return None
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+        """``<REGION_TO_DESCRIPTION>`` and the box in bins."""
+        bins = "".join(f"<loc_{k}>" for k in pixels_to_florence(box_xyxy, image_wh))
+        return Ask("<REGION_TO_DESCRIPTION>" + bins, _words)
+
+    def read_text(self) -> Ask | None:
+        """``<OCR_WITH_REGION>``."""
+        return Ask("<OCR_WITH_REGION>", _in_pixels(florence.parse_quads))
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """It has no task for points."""
+        return None
+
+
+def _words(text: str, sizes: Sizes) -> Parsed:
+    for token in ("<s>", "</s>", "<pad>"):
+        text = text.replace(token, "")
+    return as_text(text, sizes)
+
+
+def _in_pixels(parse: Callable[[str], Parsed]) -> Callable[[str, Sizes], Parsed]:
+    def read(text: str, sizes: Sizes) -> Parsed:
+        return map_places(parse(text), lambda bins: florence_to_pixels(bins, sizes.image_wh))
+
+    return read

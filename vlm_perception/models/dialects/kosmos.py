@@ -1,0 +1,106 @@
+"""Kosmos-2: text with hyperlinks into a 32 x 32 grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
+from vlm_perception.models.dialects.base import on_device, with_article
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.options import Options
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.kosmos import parse_kosmos
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement
+from vlm_perception.types import BoxXyxy
+
+_CAPTION = "<grounding> An image of"
+
+
+class KosmosDialect:
+    """The prompts of ``Kosmos2Processor``'s documentation."""
+
+    def __init__(self, processor: Any, options: Options) -> None:  # noqa: ARG002  it has none of its own
+        """Take over the checkpoint's processor."""
+        self._processor = processor
+        self.capabilities = Capabilities(
+            detects=True, counts=True, captions=True, answers=True, describes_regions=True
+        )
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt")
+        height, width = batch["pixel_values"].shape[-2:]
+        return on_device(batch, placement, (width, height))
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:  # noqa: ARG002  the prompt holds what is grounded
+        """Prompt and continuation, without the image."""
+        text = self._processor.batch_decode(tokens[None], skip_special_tokens=True)[0]
+        return str(self._processor.post_process_generation(text, cleanup_and_extract=False))
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """Phrase grounding: the phrase is given, the object follows."""
+        return [
+            Ask(f"<grounding><phrase> {with_article(clean_phrase(p))}</phrase>", _first_phrase, (p,)) for p in phrases
+        ]
+
+    def caption(self) -> Ask | None:
+        """A grounded caption; every mention carries its boxes."""
+        return Ask(_CAPTION, _all)
+
+    def answer(self, question: str) -> Ask | None:
+        """Grounded visual question answering."""
+
+        def read(text: str, sizes: Sizes) -> Parsed:
+            return _after(_all(text, sizes), "Answer:")
+
+        return Ask(f"<grounding> Question: {question} Answer:", read)
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+        """Grounded referring: "It [box] is" and the model goes on."""
+        first, last = pixels_to_kosmos(box_xyxy, image_wh)
+        prompt = f"<grounding><phrase> It</phrase><object><patch_index_{first:04d}><patch_index_{last:04d}></object> is"
+
+        def read(text: str, sizes: Sizes) -> Parsed:
+            return _after(_all(text, sizes), "It is")
+
+        return Ask(prompt, read)
+
+    def read_text(self) -> Ask | None:
+        """It was not trained to read."""
+        return None
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """It gives boxes only."""
+        return None
+
+
+def _all(text: str, sizes: Sizes) -> Parsed:
+    return map_places(parse_kosmos(text), lambda box: fraction_to_pixels(box, sizes.image_wh))
+
+
+def _first_phrase(text: str, sizes: Sizes) -> Parsed:
+    """What belongs to the phrase asked for; the model may go on about other things."""
+    parsed = _all(text, sizes)
+    spans = [place.span for place in parsed.places if place.span is not None]
+    asked = spans[0] if spans else None
+    if asked is None or asked[0] > 0:
+        return Parsed((), (*parsed.problems, "the phrase got no object"), parsed.text)
+    return Parsed(tuple(p for p in parsed.places if p.span == asked), parsed.problems, parsed.text)
+
+
+def _after(parsed: Parsed, marker: str) -> Parsed:
+    """The words after a marker of the prompt, with the spans moved along."""
+    start = parsed.text.find(marker)
+    if start < 0:
+        return parsed
+    start += len(marker)
+    start += len(parsed.text[start:]) - len(parsed.text[start:].lstrip())
+    kept = []
+    for place in parsed.places:
+        if place.span is not None and place.span[0] >= start:
+            span = (place.span[0] - start, place.span[1] - start)
+            kept.append(type(place)(place.label, place.box, span, place.polygons, place.is_point, place.codes))
+    return Parsed(tuple(kept), parsed.problems, parsed.text[start:])

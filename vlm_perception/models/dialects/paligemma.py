@@ -1,0 +1,73 @@
+"""PaliGemma: a task prefix, answers with ``<locNNNN>``, y first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import paligemma_to_pixels
+from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.options import Options
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.paligemma import parse_paligemma
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement
+from vlm_perception.types import BoxXyxy
+
+
+class PaliGemmaDialect:
+    """The prefixes of the model's documentation: "detect a ; b", "caption en", "answer en ...", "ocr".
+
+    Its mask codes need the decoder of a separate VQ-VAE, whose weights the checkpoint does not hold: boxes only.
+    """
+
+    def __init__(self, processor: Any, options: Options) -> None:  # noqa: ARG002  it has none of its own
+        """Take over the checkpoint's processor."""
+        self._processor = processor
+        self.capabilities = Capabilities(detects=True, counts=True, captions=True, answers=True, reads_text=True)
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        batch = self._processor(text="<image>" + prompt, images=image_rgb, return_tensors="pt")
+        height, width = batch["pixel_values"].shape[-2:]
+        encoded = on_device(batch, placement, (width, height))
+        encoded.inputs.pop("labels", None)
+        return encoded
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:
+        """The continuation only."""
+        return str(self._processor.decode(tokens[prompt_length:], skip_special_tokens=True))
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """All phrases in one prompt."""
+        prompt = "detect " + " ; ".join(clean_phrase(p).lower() for p in phrases)
+        return [Ask(prompt, _boxes, tuple(phrases))]
+
+    def caption(self) -> Ask | None:
+        """A caption in words."""
+        return Ask("caption en", as_text)
+
+    def answer(self, question: str) -> Ask | None:
+        """A short answer."""
+        return Ask(f"answer en {question}", as_text)
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:  # noqa: ARG002
+        """Only some fine-tuned checkpoints describe regions, so none is promised."""
+        return None
+
+    def read_text(self) -> Ask | None:
+        """The words, without their places."""
+        return Ask("ocr", as_text)
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """It gives boxes only."""
+        return None
+
+
+def _boxes(text: str, sizes: Sizes) -> Parsed:
+    # The parser gives x first; the codec wants the order of the text.
+    return map_places(
+        parse_paligemma(text), lambda b: paligemma_to_pixels((b[1], b[0], b[3], b[2]), sizes.image_wh)
+    )

@@ -1,0 +1,127 @@
+"""Qwen2.5-VL (absolute pixels of the resized image) and Qwen3-VL (0 ... 1000): JSON with ``bbox_2d``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import (
+    per_mille_to_pixels,
+    pixels_to_per_mille,
+    pixels_to_resized,
+    qwen_resized,
+    resized_to_pixels,
+)
+from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.chat import ChatInputs, qwen_inputs
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.written import parse_written
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement
+from vlm_perception.types import BoxXyxy
+
+
+class QwenDialect:
+    """Prompts in the manner of the models' own grounding cookbook."""
+
+    def __init__(self, chat: ChatInputs, *, per_mille: bool) -> None:
+        """Take over the checkpoint's inputs.
+
+        Args:
+            chat: image + prompt -> inputs.
+            per_mille: Qwen3-VL's coordinates; else Qwen2.5-VL's.
+        """
+        self._chat = chat
+        self._per_mille = per_mille
+        self.capabilities = Capabilities(
+            detects=True,
+            points=True,
+            captions=True,
+            answers=True,
+            counts=True,
+            reads_text=True,
+            describes_regions=True,
+            needs_gpu=True,
+            languages=("en", "zh", "de", "fr", "es", "it", "pt", "ja", "ko", "ru", "ar", "vi"),
+        )
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        batch = self._chat(image_rgb, prompt)
+        _, rows, columns = (int(value) for value in batch["image_grid_thw"][0])
+        side = int(self._chat.image_processor.patch_size)
+        return on_device(batch, placement, (columns * side, rows * side))
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:
+        """The continuation only."""
+        return self._chat.decode(tokens, prompt_length)
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """All phrases in one prompt; the label says which is which."""
+        names = ", ".join(f'"{clean_phrase(p)}"' for p in phrases)
+        prompt = (
+            f"Locate every instance that belongs to the following categories: {names}. Report bbox coordinates in "
+            'JSON format, as a list of {"bbox_2d": [x1, y1, x2, y2], "label": the category}. '
+            "If there is none, report []."
+        )
+        return [Ask(prompt, self._places, tuple(phrases))]
+
+    def caption(self) -> Ask | None:
+        """A caption in words."""
+        return Ask("Describe this image.", as_text)
+
+    def answer(self, question: str) -> Ask | None:
+        """An answer in words."""
+        return Ask(question, as_text)
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+        """The region in the model's own coordinates."""
+        to_model = pixels_to_per_mille if self._per_mille else self._resized
+        x1, y1, x2, y2 = to_model(box_xyxy, image_wh)
+        return Ask(f"Describe the object in the region [{x1}, {y1}, {x2}, {y2}] in a short phrase.", as_text)
+
+    def _resized(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+        processor = self._chat.image_processor
+        resized_wh = qwen_resized(
+            image_wh,
+            factor=int(processor.patch_size) * int(processor.merge_size),
+            min_pixels=int(processor.size["shortest_edge"]),
+            max_pixels=int(processor.size["longest_edge"]),
+        )
+        return pixels_to_resized(box_xyxy, image_wh, resized_wh)
+
+    def read_text(self) -> Ask | None:
+        """Words with their boxes."""
+        prompt = (
+            "Spot all the text in the image line by line and report it in JSON format, as a list of "
+            '{"bbox_2d": [x1, y1, x2, y2], "text_content": the text}.'
+        )
+        return Ask(prompt, self._places)
+
+    def point(self, phrase: str) -> Ask | None:
+        """Points in JSON."""
+        prompt = (
+            f'Point to every "{phrase}" in the image. Report the points in JSON format, as a list of '
+            '{"point_2d": [x, y], "label": the name}.'
+        )
+        return Ask(prompt, self._places)
+
+    def _places(self, text: str, sizes: Sizes) -> Parsed:
+        if self._per_mille:
+            return map_places(parse_written(text, (1000.0, 1000.0)), lambda b: per_mille_to_pixels(b, sizes.image_wh))
+        return map_places(
+            parse_written(text, sizes.network_wh), lambda b: resized_to_pixels(b, sizes.image_wh, sizes.network_wh)
+        )
+
+
+def qwen2_5(checkpoint: Checkpoint) -> QwenDialect:
+    """Qwen2.5-VL."""
+    return QwenDialect(qwen_inputs(checkpoint), per_mille=False)
+
+
+def qwen3(checkpoint: Checkpoint) -> QwenDialect:
+    """Qwen3-VL."""
+    return QwenDialect(qwen_inputs(checkpoint), per_mille=True)

@@ -1,0 +1,45 @@
+"""The family that says where with special tokens: Florence-2, Kosmos-2, PaliGemma.
+
+Xiao et al., "Florence-2", 2023; Peng et al., "Kosmos-2: Grounding Multimodal Large Language Models to the World",
+2023; Beyer et al., "PaliGemma", 2024, and Steiner et al., "PaliGemma 2", 2024.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from vlm_perception.models import generative
+from vlm_perception.models.dialects.florence import FlorenceDialect
+from vlm_perception.models.dialects.kosmos import KosmosDialect
+from vlm_perception.models.dialects.paligemma import PaliGemmaDialect
+from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.models.loading import Checkpoint, load_weights
+from vlm_perception.models.options import Options
+from vlm_perception.models.runtime import Placement, import_transformers
+from vlm_perception.types import ModelError
+
+OPTION_NAMES = generative.OPTION_NAMES
+
+_Dialect = type[FlorenceDialect | KosmosDialect | PaliGemmaDialect]
+DIALECTS: Final[Mapping[str, tuple[str, _Dialect]]] = {
+    "florence2": ("Florence2ForConditionalGeneration", FlorenceDialect),
+    "kosmos-2": ("Kosmos2ForConditionalGeneration", KosmosDialect),
+    "paligemma": ("PaliGemmaForConditionalGeneration", PaliGemmaDialect),
+}
+
+
+def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> GenerativeModel:
+    """Load a checkpoint of any class of the family.
+
+    Raises:
+        ModelError: it cannot be loaded, or is of another family.
+    """
+    model_type = str(checkpoint.config().get("model_type", ""))
+    if model_type not in DIALECTS:
+        raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not one of {', '.join(DIALECTS)}")
+    class_name, dialect_class = DIALECTS[model_type]
+    transformers = import_transformers()
+    processor = checkpoint.load(transformers.AutoProcessor)
+    model = load_weights(checkpoint, getattr(transformers, class_name), placement, options=options.values)
+    return GenerativeModel(checkpoint.name, model, dialect_class(processor, options), placement, options)
