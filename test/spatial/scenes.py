@@ -117,13 +117,19 @@ def block(
     return thing(number, scores, block_points(x, y, z, *size), **kw)  # type: ignore[arg-type]
 
 
-def bowl(number: int, scores: str, x: float, y: float, z: float = 0.0, **kw: object) -> SceneObject:
+def bowl(
+    number: int, scores: str | Mapping[str, float], x: float, y: float, z: float = 0.0, **kw: object
+) -> SceneObject:
     return thing(number, scores, tub_points(x, y, z, 0.11, 0.11, 0.05), **kw)  # type: ignore[arg-type]
 
 
-def plate(number: int, scores: str, x: float, y: float, z: float = 0.0, **kw: object) -> SceneObject:
+def plate(
+    number: int, scores: str | Mapping[str, float], x: float, y: float, z: float = 0.0, **kw: object
+) -> SceneObject:
     return thing(number, scores, tub_points(x, y, z, 0.18, 0.18, 0.02), **kw)  # type: ignore[arg-type]
 
 
-def basket(number: int, scores: str, x: float, y: float, z: float = 0.0, **kw: object) -> SceneObject:
+def basket(
+    number: int, scores: str | Mapping[str, float], x: float, y: float, z: float = 0.0, **kw: object
+) -> SceneObject:
     return thing(number, scores, tub_points(x, y, z, 0.25, 0.25, 0.12), **kw)  # type: ignore[arg-type]

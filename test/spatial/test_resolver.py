@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scenes import IMAGE, basket, block, bowl, plate, view
+from scenes import IMAGE, basket, block, block_points, bowl, plate, thing, view
 
 from vlm_perception.language import parse
 from vlm_perception.spatial import ResolverSettings, resolve, unknown_words
@@ -307,3 +307,22 @@ def test_fifty_objects_and_two_anchors_take_under_10_ms() -> None:
         resolve(query, objects, view(), image_size=IMAGE)
         times.append(time.process_time() - start)
     assert sorted(times)[3] < 0.010
+
+
+def test_a_doubtful_destination_does_not_cost_the_target() -> None:
+    objects = [block(1, "can", -0.3, 0.0), plate(2, {"plate": 0.9}, 0.0, 0.1), block(3, {"plate": 0.65}, 0.3, 0.1)]
+    assert ids(ask("put the can on the plate", objects), Role.DESTINATION) == [2]
+    assert ask("the plate", objects).status is Status.AMBIGUOUS
+
+
+def test_of_a_can_in_a_basket_often_only_the_top_is_seen() -> None:
+    can_top = thing(2, "can", block_points(0.02, 0.05, 0.11, 0.06, 0.06, 0.04))
+    in_basket = [basket(1, "basket", 0.0, 0.0), can_top, block(3, "can", 0.4, 0.1)]
+    assert ids(ask("the can in the basket", in_basket)) == [2]
+    assert ask("how many cans are in the basket", in_basket).count == 1
+    on_box = [
+        block(1, "box", 0.0, 0.0, size=(0.25, 0.25, 0.12)),
+        thing(2, "can", block_points(0.02, 0.05, 0.12, 0.06, 0.06, 0.06)),
+    ]
+    assert ask("how many cans are in the box", on_box).count == 0
+    assert ask("how many cans are on the box", on_box).count == 1

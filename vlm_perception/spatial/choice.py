@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from vlm_perception.spatial import wording
 from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.scene import Scene
-from vlm_perception.spatial.settings import ResolverSettings
 from vlm_perception.types import BoxXyxy, Entity, Status
 
 _SAME_OVERLAP = 0.7
@@ -33,7 +32,12 @@ class Choice:
 
 
 def choose(
-    entity: Entity, scene: Scene, vocabulary: frozenset[str] | None = None, *, avoid: set[int] | None = None
+    entity: Entity,
+    scene: Scene,
+    vocabulary: frozenset[str] | None = None,
+    *,
+    avoid: set[int] | None = None,
+    score_ratio: float | None = None,
 ) -> Choice:
     """Decide which objects an entity means.
 
@@ -41,6 +45,7 @@ def choose(
         entity: what was asked for.
         scene: the objects.
         vocabulary: for the explanation when there is none.
+        score_ratio: in place of the settings' own.
         avoid: objects that are spoken for (the destination of the same command), unless nothing else is left.
     """
     reading = scene.read(entity)
@@ -76,7 +81,9 @@ def choose(
         )
     rivals = tuple(ordered[wanted:])
     if wanted == 1 and entity.definite:
-        tied = _tied(entity, reading, detection, ordered, settings, scene)
+        tied = _tied(
+            entity, reading, detection, ordered, scene, settings.score_ratio if score_ratio is None else score_ratio
+        )
         if tied:
             return Choice(Status.AMBIGUOUS, rivals=(ordered[0], *tied))
     return Choice(Status.SUCCEEDED, tuple(ordered[:wanted]), rivals)
@@ -87,16 +94,16 @@ def _tied(
     reading: Reading,
     detection: NDArray[np.float64],
     ordered: list[int],
-    settings: ResolverSettings,
     scene: Scene,
+    score_ratio: float,
 ) -> tuple[int, ...]:
     """The objects that are not told apart from the best one."""
-    first = ordered[0]
+    first, settings = ordered[0], scene.settings
     if reading.tied is not None:
         tied = [int(i) for i in np.flatnonzero(reading.tied)]
         return tuple(_without_doubles([first, *tied], scene)[1:])
     described = any(not a.negated and a.kind not in {"size", "state"} for a in entity.attributes)
-    ratio = settings.attribute_ratio if described else settings.score_ratio
+    ratio = max(score_ratio, settings.attribute_ratio) if described else score_ratio
     near = []
     for other in ordered[1:]:
         alike = reading.relation[other] >= settings.relation_ratio * reading.relation[first]

@@ -19,6 +19,7 @@ RIGHT: Final = 0
 UP: Final = 1
 FORWARD: Final = 2
 _MAX_POINTS: Final = 400
+_STRAY: Final = 50  # one point in so many may be a stray at either end
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Extents:
         low, high: (N, 3).
         center: (N, 3) the surface centroid (in 2-D: the box centre).
         heading: (N, 3) unit vector of the longest horizontal axis of the oriented box; zeros in 2-D.
+        hollow: (N,) whether the middle lies lower than the rim, as in a bowl: 0 no, 1 yes, 0.5 not seen.
         solid: metres in space (true) or pixels (false).
     """
 
@@ -36,6 +38,7 @@ class Extents:
     high: FloatArray
     center: FloatArray
     heading: FloatArray
+    hollow: FloatArray
     solid: bool
 
     def __len__(self) -> int:
@@ -49,15 +52,24 @@ class Extents:
     def take(self, index: int | Sequence[int] | NDArray[np.intp]) -> Extents:
         """The things at ``index``."""
         i = np.atleast_1d(np.asarray(index, dtype=np.intp))
-        return Extents(self.low[i], self.high[i], self.center[i], self.heading[i], self.solid)
+        return Extents(self.low[i], self.high[i], self.center[i], self.heading[i], self.hollow[i], self.solid)
 
     def rows(self) -> Extents:
         """Shaped (N, 1, 3), to be compared with ``columns``."""
-        return Extents(self.low[:, None], self.high[:, None], self.center[:, None], self.heading[:, None], self.solid)
+        return Extents(
+            self.low[:, None],
+            self.high[:, None],
+            self.center[:, None],
+            self.heading[:, None],
+            self.hollow[:, None],
+            self.solid,
+        )
 
     def columns(self) -> Extents:
         """Shaped (1, N, 3)."""
-        return Extents(self.low[None], self.high[None], self.center[None], self.heading[None], self.solid)
+        return Extents(
+            self.low[None], self.high[None], self.center[None], self.heading[None], self.hollow[None], self.solid
+        )
 
 
 def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Extents, BoolMask]:
@@ -75,6 +87,7 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
     low = np.full((n, 3), np.nan)
     high, center = low.copy(), low.copy()
     heading = np.zeros((n, 3))
+    hollow = np.full(n, 0.5)
     known = np.zeros(n, dtype=bool)
     for i, item in enumerate(objects):
         geometry = item.geometry
@@ -83,14 +96,28 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
         step = max(1, len(geometry.points_m) // _MAX_POINTS)
         points = geometry.points_m[::step] @ axes
         offset = view.origin_m @ axes
-        low[i], high[i] = points.min(axis=0) - offset, points.max(axis=0) - offset
+        ordered = np.sort(points, axis=0)
+        stray = len(points) // _STRAY
+        low[i], high[i] = ordered[stray] - offset, ordered[-1 - stray] - offset
+        hollow[i] = _hollow(points - offset, low[i], high[i])
         center[i] = geometry.surface_centroid_m @ axes - offset
         body = axes.T @ geometry.R_camera_object
         lying = np.argsort(np.abs(body[UP]))[:2]
         longest = lying[int(np.argmax(geometry.size_m[lying]))]
         heading[i] = body[:, longest]
         known[i] = True
-    return Extents(low, high, center, heading, solid=True), known
+    return Extents(low, high, center, heading, hollow, solid=True), known
+
+
+def _hollow(points: FloatArray, low: FloatArray, high: FloatArray) -> float:
+    """Share of the points in the middle of the footprint that lie well below the rim; 0.5 when none is seen."""
+    middle, half = (low + high) / 2.0, (high - low) / 2.0
+    central = np.abs(points[:, RIGHT] - middle[RIGHT]) < 0.4 * half[RIGHT]
+    central &= np.abs(points[:, FORWARD] - middle[FORWARD]) < 0.4 * half[FORWARD]
+    heights = points[central, UP]
+    if len(heights) < 3:
+        return 0.5
+    return float(np.mean(heights < high[UP] - 0.35 * (high[UP] - low[UP])))
 
 
 def flat_extents(objects: Sequence[SceneObject], view: Viewpoint | None = None) -> Extents:
@@ -106,7 +133,7 @@ def flat_extents(objects: Sequence[SceneObject], view: Viewpoint | None = None) 
     if view is not None and view.frame != "camera":
         low, high = _turned(low, high, view)
     center = (low + high) / 2.0
-    return Extents(low, high, center, np.zeros_like(low), solid=False)
+    return Extents(low, high, center, np.zeros_like(low), np.full(len(low), 0.5), solid=False)
 
 
 def _turned(low: FloatArray, high: FloatArray, view: Viewpoint) -> tuple[FloatArray, FloatArray]:
@@ -127,6 +154,6 @@ def whole_scene(extents: Extents) -> Extents:
     keep = np.isfinite(extents.center[:, 0])
     if not keep.any():
         nothing = np.zeros((1, 3))
-        return Extents(nothing, nothing + 1.0, nothing + 0.5, nothing, extents.solid)
+        return Extents(nothing, nothing + 1.0, nothing + 0.5, nothing, np.zeros(1), extents.solid)
     low, high = extents.low[keep].min(axis=0)[None], extents.high[keep].max(axis=0)[None]
-    return Extents(low, high, (low + high) / 2.0, np.zeros((1, 3)), extents.solid)
+    return Extents(low, high, (low + high) / 2.0, np.zeros((1, 3)), np.zeros(1), extents.solid)

@@ -150,13 +150,16 @@ def on(a: Extents, b: Extents) -> FloatArray:
 
 
 def inside(a: Extents, b: Extents) -> FloatArray:
-    """a's footprint lies within b's, and a reaches down below b's rim without coming out beneath it."""
+    """a's footprint lies within b's, and a reaches down below b's rim without coming out beneath it.
+
+    Of a thing in a hollow b often only what rises above the rim is seen; then reaching the rim is enough.
+    """
     height = np.minimum(a.size[..., UP], b.size[..., UP])
     depth = (b.high[..., UP] - a.low[..., UP]) / np.maximum(height, _TINY)
     slack = _noise(a) + 0.25 * a.size[..., UP]
     out_below = np.maximum(0.0, b.low[..., UP] - a.low[..., UP])
     smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.7, 1.0)
-    return _footprint_share(a, b) * _ramp(depth, 0.1, 0.6) * _bell(out_below, slack) * smaller
+    return _footprint_share(a, b) * _ramp(depth + 0.5 * b.hollow, 0.25, 0.7) * _bell(out_below, slack) * smaller
 
 
 def contains(a: Extents, b: Extents) -> FloatArray:

@@ -144,14 +144,15 @@ def _destination(
     item: RoleEntity, scene: Scene, targets: list[RoleEntity], vocabulary: frozenset[str] | None
 ) -> Choice:
     entity = item.entity
-    choice = choose(entity, scene, vocabulary)
+    ratio = scene.settings.destination_ratio
+    choice = choose(entity, scene, vocabulary, score_ratio=ratio)
     if choice.status is Status.NOT_FOUND and entity.noun in SURFACES and not scene.read(entity).detection.any():
         return Choice(Status.SUCCEEDED, message="anywhere on the surface")
     if choice.status is Status.AMBIGUOUS:
         # "put the left bowl on the bowl": the one that is not moved.
         moved = {i for t in targets if t.entity != entity for i in choose(t.entity, scene).indices}
         if moved:
-            again = choose(entity, scene, vocabulary, avoid=moved)
+            again = choose(entity, scene, vocabulary, avoid=moved, score_ratio=ratio)
             return again if again.status is Status.SUCCEEDED else choice
     return choice
 

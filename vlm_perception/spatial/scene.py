@@ -261,5 +261,6 @@ def _shaped(things: Extents, indices: NDArray[np.intp], shape: tuple[int, int, i
         taken.high.reshape(full),
         taken.center.reshape(full),
         taken.heading.reshape(full),
+        taken.hollow.reshape(shape),
         things.solid,
     )

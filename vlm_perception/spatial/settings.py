@@ -11,6 +11,7 @@ class ResolverSettings:
 
     Attributes:
         score_ratio: a rival with less than this share of the best detection score is no rival ("the bowl").
+        destination_ratio: as ``score_ratio``, for where to put something.
         attribute_ratio: the same where the phrase names an attribute ("the red mug"): detectors also fire, less, on
             the wrong color.
         relation_ratio: a rival whose relations hold less than this share as well as the best one's is no rival.
@@ -23,6 +24,7 @@ class ResolverSettings:
     """
 
     score_ratio: float = 0.6
+    destination_ratio: float = 0.8
     attribute_ratio: float = 0.75
     relation_ratio: float = 0.85
     min_relation: float = 0.2
