@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from vlm_perception.types import CameraIntrinsics, FloatArray, ImageError
 
 FISHEYE_MODELS = ("equidistant", "fisheye", "kannala_brandt")
+# Undistorting is iterative; what is not within half a tenth of a pixel in the end has no inverse (it lies
+# beyond the fold of a strong lens).
+_UNDISTORT_CRITERIA = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-9)
+_UNDISTORT_PX = 0.05
 BROWN_MODELS = ("plumb_bob", "rational_polynomial", "thin_prism", "inverse_brown_conrady")
 
 
@@ -142,19 +146,14 @@ def _undistort(pixels: FloatArray, camera: CameraIntrinsics) -> FloatArray:
         return np.zeros((0, 2))
     coefficients = np.array(camera.distortion, dtype=np.float64)
     source = np.ascontiguousarray(pixels).reshape(-1, 1, 2)
-    focal = np.array([camera.fx, camera.fy])
     if camera.distortion_model in FISHEYE_MODELS:
-        first_guess = np.asarray(cv2.fisheye.undistortPoints(source, camera.K, _four(coefficients)))
+        found = cv2.fisheye.undistortPoints(source, camera.K, _four(coefficients), criteria=_UNDISTORT_CRITERIA)
+    elif hasattr(cv2, "undistortPointsIter"):  # OpenCV 4, whose undistortPoints stops after five steps
+        found = cv2.undistortPointsIter(source, camera.K, coefficients, None, None, _UNDISTORT_CRITERIA)
     else:
-        first_guess = np.asarray(cv2.undistortPoints(source, camera.K, coefficients))
-    slopes: FloatArray = first_guess.reshape(-1, 2).astype(np.float64)
-    # OpenCV stops after five steps (and the argument that asks for more changed between 4 and 5).
-    for _ in range(20):
-        error = (pixels - _distort(slopes, camera)) / focal
-        slopes += np.clip(error, -1.0, 1.0)
-        if np.abs(error).max() < 1e-10:
-            return slopes
-    wrong = ~(np.abs(pixels - _distort(slopes, camera)).max(axis=1) < 0.05)
+        found = cv2.undistortPoints(source, camera.K, coefficients, criteria=_UNDISTORT_CRITERIA)
+    slopes: FloatArray = np.asarray(found).reshape(-1, 2).astype(np.float64)
+    wrong = ~(np.abs(pixels - _distort(slopes, camera)).max(axis=1) < _UNDISTORT_PX)
     slopes[wrong] = np.nan
     return slopes
 
