@@ -344,27 +344,36 @@ class PerceptionNode(LifecycleNode):
             executor.create_task(future.set_result, value)
 
 
+def _spin_once(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
+    try:
+        executor.spin_once()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        rclpy.try_shutdown()
+    except Exception:  # noqa: BLE001 -- one bad callback must not take the node down
+        if rclpy.ok():  # what fails after an interrupt fails because of it
+            node.get_logger().error(f"A callback failed:\n{traceback.format_exc()}")
+
+
 def main(args: list[str] | None = None) -> int:
     """Run the node until Ctrl-C; returns the exit code."""
     # rclpy's own handler ends the spinning; Python's would also raise KeyboardInterrupt wherever we happen to be.
     signal.signal(signal.SIGINT, lambda *_: None)
+    rclpy.init(args=args)
     try:
-        rclpy.init(args=args)
         node = PerceptionNode()
     except ParameterException as error:
-        print(f"vlm_perception: {error}", file=sys.stderr)
+        print(f"vlm_perception: {error}", file=sys.stderr)  # noqa: T201 -- there is no node to log with
         rclpy.try_shutdown()
         return 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        return 0  # interrupted while starting
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    node.autostart()
+    executor.create_task(node.autostart)
     while rclpy.ok():
-        try:
-            executor.spin_once()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            break
-        except Exception:  # noqa: BLE001 -- one bad callback must not take the node down
-            node.get_logger().error(f"A callback failed:\n{traceback.format_exc()}")
+        _spin_once(executor, node)
     finished = node.stop()
     # Others learn at once that the node is gone, and not when its lease runs out.
     executor.shutdown(timeout_sec=0.5)
