@@ -46,6 +46,21 @@ def box_terms(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (distance + 2.0 * (1 - giou(corners(predicted), corners(target)))).sum()
 
 
+def telling_apart(logits: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    """Contrastive loss of every right pair against all wrong ones of its row, mean over the right pairs.
+
+    The focal loss alone learns slowly which of the things found is meant: most of its pairs are background.
+
+    Args:
+        logits: (N, M) scores of things and phrases, either way around.
+        right: (N, M) bool, the pair belongs together.
+        wrong: (N, M) bool, it does not; pairs that are neither are left out.
+    """
+    rivals = torch.where(wrong, logits, torch.full_like(logits, -1e4)).logsumexp(1, keepdim=True)
+    lost = functional.softplus(rivals - logits)
+    return (lost * right).sum() / right.sum().clamp(min=1)
+
+
 @torch.no_grad()
 def match_anchors(
     boxes: torch.Tensor, points: torch.Tensor, scores: torch.Tensor, truth: torch.Tensor
@@ -93,6 +108,7 @@ def detection_loss(
     query_weight = torch.ones_like(out.query_logits)
     zero = out.anchor_logits.sum() * 0
     boxes_anchor, boxes_query = zero, zero
+    said: dict[str, list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = {"anchor": [], "query": []}
     mass_anchor = mass_query = count_anchor = count_query = 0.0
     for k, gt in enumerate(truth):
         if not len(gt):
@@ -118,6 +134,7 @@ def detection_loss(
         )
         anchors, things = out.valid.nonzero()[anchors, 0], keep[things]
         target = names[k][things].float() * iou.clamp(min=0.1)[:, None]
+        said["anchor"].append((out.anchor_logits[k][anchors], names[k][things], unclear[k][things]))
         anchor_target[k][anchors] = target
         anchor_weight[k][anchors] = torch.where(target > 0, torch.ones_like(target), anchor_weight[k][anchors])
         boxes_anchor = boxes_anchor + box_terms(out.anchor_boxes[k][anchors], gt[things])
@@ -135,12 +152,22 @@ def detection_loss(
             things = keep[owner[queries]]
             iou = overlap[queries, things].clamp(min=0.02)
             target = names[k][things].float() * iou[:, None]
+            said["query"].append((out.query_logits[k][queries], names[k][things], unclear[k][things]))
             query_target[k][queries] = target
             query_weight[k][queries] = torch.where(target > 0, torch.ones_like(target), query_weight[k][queries])
             boxes_query = boxes_query + box_terms(out.query_boxes[k][queries], gt[things])
             count_query += len(queries)
             mass_query += float(iou.sum())
-    return {
+    apart = {}
+    for stage, rows in said.items():
+        if not rows:
+            apart[f"{stage}_apart"] = zero
+            continue
+        logits, right, doubt = (torch.cat([row[k] for row in rows]) for k in range(3))
+        wrong = ~right & ~doubt
+        # By thing: what is it called? By phrase: which of all the things in the batch is it?
+        apart[f"{stage}_apart"] = telling_apart(logits, right, wrong) + telling_apart(logits.T, right.T, wrong.T)
+    return apart | {
         "anchor_class": quality_focal(out.anchor_logits, anchor_target, anchor_weight) / max(mass_anchor, 1.0),
         "anchor_box": boxes_anchor / max(count_anchor, 1.0),
         "query_class": quality_focal(out.query_logits, query_target, query_weight) / max(mass_query, 1.0),

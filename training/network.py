@@ -11,9 +11,9 @@ from transformers.models.omdet_turbo.modeling_omdet_turbo import get_class_simil
 
 from training.tokenizer import MAX_TOKENS
 
-WIDTHS = (32, 48, 96, 160)
-DEPTHS = (1, 1, 2, 1)
-HIDDEN, TEXT = 64, 48
+WIDTHS = (32, 64, 128, 256)
+DEPTHS = (1, 1, 2, 2)
+HIDDEN, TEXT = 96, 64
 
 
 def build_config(vocab_size: int, end_id: int, pad_id: int, size: tuple[int, int]) -> OmDetTurboConfig:
