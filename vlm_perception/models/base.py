@@ -1,4 +1,4 @@
-"""The two protocols every model family is behind."""
+"""The protocols every model family is behind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vlm_perception.types import BoxXyxy, Detection, MaskProposal
 
 RgbImage = NDArray[np.uint8]
+Heatmap = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Capabilities:
     """What a model can do; checked before it is asked.
 
     Attributes:
+        heatmaps: it is a :class:`HeatmapModel`.
         vocabulary: for closed-vocabulary models, every word the model knows; None means open vocabulary.
         languages: ISO 639-1 codes.
     """
@@ -89,6 +91,35 @@ class Segmenter(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+@runtime_checkable
+class HeatmapModel(Protocol):
+    """A model that shows where it looked for a phrase; ``capabilities.heatmaps`` says so."""
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can be asked for."""
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> Heatmap:
+        """How strongly each pixel speaks for a phrase.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            phrase: without article, e.g. "red mug".
+
+        Returns:
+            (H, W) float32 in [0, 1], pixel for pixel over ``image_rgb``. What the values are is the model's
+            (probabilities or similarities): they compare within one model, not between models.
+
+        Raises:
+            CommandError: the phrase is empty, or the model gives no heatmaps.
+            ModelError: the model failed; the message says how and what to do.
+        """
 
 
 @dataclass(frozen=True)
