@@ -14,7 +14,7 @@ from vlm_perception.models.loading import torchvision_works
 from vlm_perception.models.promptable_masks import ranked
 from vlm_perception.types import ModelError
 
-KINDS = ("sam", "sam_hq", "sam2", "sam2_video", "sam3_tracker")
+KINDS = ("sam", "sam_hq", "sam2", "sam2_video", "edgetam", "edgetam_video", "sam3_tracker")
 SIZES = ((96, 160), (160, 96), (120, 120))
 BOX = (40, 24, 72, 60)
 

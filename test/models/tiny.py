@@ -473,3 +473,67 @@ BUILDERS |= {
     "qwen3_vl": lambda folder: qwen(folder, version=3),
     "internvl": internvl,
 }
+
+
+def register_small_stages() -> None:
+    """A backbone of strided convolutions for EdgeTAM: its public checkpoints take theirs from timm."""
+    import torch
+    from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.utils import ModelOutput
+
+    if "small_stages" in CONFIG_MAPPING:
+        return
+
+    class SmallStagesConfig(PreTrainedConfig):
+        model_type = "small_stages"
+
+    class SmallStages(PreTrainedModel):
+        config_class = SmallStagesConfig
+        main_input_name = "pixel_values"
+
+        def __init__(self, config):
+            super().__init__(config)
+            widths = (3, 8, 8, 16, 16)
+            self.stages = torch.nn.ModuleList(
+                torch.nn.Conv2d(widths[i], widths[i + 1], 4 if i == 0 else 2, stride=4 if i == 0 else 2)
+                for i in range(4)
+            )
+            self.post_init()
+
+        def forward(self, pixel_values, **_):
+            features = []
+            for stage in self.stages:
+                pixel_values = torch.relu(stage(pixel_values))
+                features.append(pixel_values)
+            return ModelOutput(last_hidden_state=features, hidden_states=None)
+
+    AutoConfig.register("small_stages", SmallStagesConfig)
+    AutoModel.register(SmallStagesConfig, SmallStages)
+
+
+def edgetam(folder: Path, *, model_type: str = "edgetam") -> Path:
+    import torch
+    from transformers import EdgeTamConfig, EdgeTamModel
+
+    register_small_stages()
+    torch.manual_seed(0)
+    config = EdgeTamConfig(
+        vision_config={
+            "backbone_config": {"model_type": "small_stages"}, "backbone_channel_list": [16, 16, 8, 8],
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]], "fpn_hidden_size": 16,
+        },
+        prompt_encoder_config={"hidden_size": 16, "image_size": 64, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 16, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    EdgeTamModel(config).save_pretrained(folder)
+    square_processor(folder, "Sam2ImageProcessor", 64)
+    if model_type != "edgetam":
+        saved = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**saved, "model_type": model_type}))
+    return folder
+
+
+BUILDERS |= {"edgetam": edgetam, "edgetam_video": lambda folder: edgetam(folder, model_type="edgetam_video")}

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.base import Capabilities, Heatmap, RgbImage
 from vlm_perception.models.boxes import clip_boxes, cxcywh_to_xyxy, nms
-from vlm_perception.models.heads.base import Head, HeadOutput, HeadParts
+from vlm_perception.models.heads.base import Head, HeadMap, HeadOutput, HeadParts
 from vlm_perception.models.heads.grounding_dino import GroundingDinoHead
 from vlm_perception.models.heads.omdet import OmDetTurboHead
 from vlm_perception.models.heads.owl import OwlHead
+from vlm_perception.models.heatmaps import check_request, over_image
 from vlm_perception.models.loading import (
     Checkpoint,
     load_image_processor,
@@ -121,7 +122,7 @@ class DetectionHeadModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Boxes only; a vocabulary when the checkpoint declares one."""
+        """Boxes and heatmaps; a vocabulary when the checkpoint declares one."""
         return self._capabilities
 
     @property
@@ -185,6 +186,19 @@ class DetectionHeadModel:
             calibrated=self._calibrated,
         )
 
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> Heatmap:
+        """The head's scores at each place of its features; see :class:`vlm_perception.models.base.HeatmapModel`."""
+        check_request(image_rgb, phrase)
+        head = self._head
+        if head is None:
+            raise ModelError(f"'{self._name}' is closed; build it again")
+
+        def work(batch: Sequence[RgbImage]) -> list[HeadMap]:
+            return [head.heatmap(image, phrase) for image in batch]
+
+        (found,) = split_on_oom(work, [image_rgb], what=self._name)
+        return over_image(found.levels, image_rgb, found.extent_wh)
+
     def close(self) -> None:
         """Free the model's memory; the model cannot be used afterwards."""
         if self._head is not None:
@@ -239,7 +253,11 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
         checkpoint.name,
         HEADS[model_type](parts),
         capabilities=Capabilities(
-            detects=True, counts=True, languages=languages, vocabulary=_vocabulary(merged.values.get("vocabulary"))
+            detects=True,
+            counts=True,
+            heatmaps=True,
+            languages=languages,
+            vocabulary=_vocabulary(merged.values.get("vocabulary")),
         ),
         options=merged,
         threshold=merged.number("threshold", _THRESHOLDS[model_type], low=0.0, high=1.0),

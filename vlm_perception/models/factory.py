@@ -46,6 +46,8 @@ FAMILIES: Final[Mapping[str, _Family]] = {
             "sam3_tracker_video",
         ),
     ),
+    "text-heatmap": _Family("vlm_perception.models.text_heatmaps", ("clipseg",)),
+    "two-stage": _Family("vlm_perception.models.two_stage", ("clip", "siglip")),
     "location-tokens": _Family(
         "vlm_perception.models.location_tokens", ("florence2", "kosmos-2", "paligemma")
     ),

@@ -58,6 +58,13 @@ class Options:
             raise ModelError(f"'{self.owner}': option '{name}' must be true or false, got {value!r}")
         return value
 
+    def texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
+        """Texts with one ``{}`` each, for a phrase."""
+        value = self.values.get(name) or default
+        if isinstance(value, str) or not all(isinstance(text, str) and text.count("{}") == 1 for text in value):
+            raise ModelError(f"'{self.owner}': option '{name}' must be texts with one {{}} each, got {value!r}")
+        return tuple(value)
+
     def mapping(self, name: str) -> Mapping[str, Any]:
         """A mapping, empty by default."""
         value = self.values.get(name) or {}

@@ -50,6 +50,19 @@ class HeadParts:
         return batch.to(self.placement.device)
 
 
+@dataclass(frozen=True, eq=False)
+class HeadMap:
+    """Where a head looked for one phrase.
+
+    Attributes:
+        levels: (h, w) tensors of probabilities, one a feature level, all over ``extent_wh``.
+        extent_wh: as in :class:`HeadOutput`.
+    """
+
+    levels: Sequence[Any]
+    extent_wh: tuple[float, float]
+
+
 class Head(Protocol):
     """One architecture."""
 
@@ -59,8 +72,17 @@ class Head(Protocol):
     def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
         """One output an image; all images are of one size and the phrases are one group."""
 
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> HeadMap:
+        """How well the features at each place go with a phrase, before any box is made of them."""
+
     def close(self) -> None:
         """Drop caches that would keep the model alive."""
+
+
+def split_levels(values: Any, shapes: Sequence[Sequence[int]]) -> list[Any]:
+    """(N,) values over all levels -> one (h, w) tensor a level."""
+    sizes = [int(h) * int(w) for h, w in shapes]
+    return [part.reshape(int(h), int(w)) for part, (h, w) in zip(values.split(sizes), shapes, strict=True)]
 
 
 def to_numpy(tensor: Any) -> NDArray[np.float64]:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.heads.base import HeadOutput, HeadParts, to_numpy
+from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
 from vlm_perception.models.prompts import clean_phrase, grounding_caption, pack, words_in_span
-from vlm_perception.models.runtime import inference
+from vlm_perception.models.runtime import import_torch, inference
 from vlm_perception.types import FloatArray, ModelError
 
 
@@ -91,6 +91,21 @@ class GroundingDinoHead:
 
     def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
         """See :class:`~vlm_perception.models.heads.base.Head`."""
+        inputs, groups = self._inputs(images_rgb, phrases)
+        with inference(self._parts.placement, autocast=True):
+            output = self._parts.model(**inputs)
+        height, width = images_rgb[0].shape[:2]
+        return [
+            HeadOutput(phrase_scores(probs, groups), boxes, (float(width), float(height)))
+            for probs, boxes in zip(
+                to_numpy(output.logits.float().sigmoid()), to_numpy(output.pred_boxes), strict=True
+            )
+        ]
+
+    def _inputs(
+        self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]
+    ) -> tuple[dict[str, Any], list[list[list[int]]]]:
+        """The network's inputs, and which tokens make up each word of each phrase."""
         caption, spans = grounding_caption(phrases)
         text = self._parts.tokenizer(
             [caption] * len(images_rgb),
@@ -100,16 +115,25 @@ class GroundingDinoHead:
         )
         offsets = [(int(a), int(b)) for a, b in text.pop("offset_mapping")[0]]
         inputs: dict[str, Any] = {**self._parts.pixels(images_rgb), **text.to(self._parts.placement.device)}
-        with inference(self._parts.placement, autocast=True):
-            output = self._parts.model(**inputs)
-        groups = token_groups(caption, spans, offsets)
-        height, width = images_rgb[0].shape[:2]
-        return [
-            HeadOutput(phrase_scores(probs, groups), boxes, (float(width), float(height)))
-            for probs, boxes in zip(
-                to_numpy(output.logits.float().sigmoid()), to_numpy(output.pred_boxes), strict=True
-            )
-        ]
+        return inputs, token_groups(caption, spans, offsets)
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> HeadMap:
+        """The encoder's own scores of every place of its feature levels, from which it picks the decoder's queries."""
+        inputs, groups = self._inputs([image_rgb], [phrase])
+        shapes: list[list[tuple[int, int]]] = []
+        encoder = self._parts.model.model.encoder
+        hook = encoder.register_forward_pre_hook(
+            lambda _, __, given: shapes.append(given["spatial_shapes_list"]), with_kwargs=True
+        )
+        try:
+            with inference(self._parts.placement, autocast=True):
+                output = self._parts.model(**inputs)
+        finally:
+            hook.remove()
+        height, width = image_rgb.shape[:2]
+        scores = phrase_scores(to_numpy(output.enc_outputs_class[0].float().sigmoid()), groups)[:, 0]
+        values = import_torch().from_numpy(scores)
+        return HeadMap(split_levels(values, shapes[0]), (float(width), float(height)))
 
     def close(self) -> None:
         """Nothing is cached."""

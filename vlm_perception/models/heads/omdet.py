@@ -7,9 +7,10 @@ The text is a list of classes and a task sentence; the model itself caches the e
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.heads.base import HeadOutput, HeadParts, to_numpy
+from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import import_torch, inference
 
@@ -40,6 +41,14 @@ class OmDetTurboHead:
 
     def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:
         """See :class:`~vlm_perception.models.heads.base.Head`."""
+        count = len(images_rgb)
+        output, extent = self._run(images_rgb, phrases)
+        scores = to_numpy(output.decoder_class_logits.float().sigmoid())
+        boxes = to_numpy(output.decoder_coord_logits)
+        return [HeadOutput(scores[i], boxes[i], extent) for i in range(count)]
+
+    def _run(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> tuple[Any, tuple[float, float]]:
+        """The network's output, and the size in image pixels that its boxes refer to."""
         torch = import_torch()
         classes = [clean_phrase(phrase).lower() for phrase in phrases]
         count = len(images_rgb)
@@ -66,11 +75,37 @@ class OmDetTurboHead:
             )
         height, width = images_rgb[0].shape[:2]
         scale_w, scale_h = _padding_scale(pixels)
-        scores = to_numpy(output.decoder_class_logits.float().sigmoid())
-        boxes = to_numpy(output.decoder_coord_logits)
-        return [
-            HeadOutput(scores[i], boxes[i], (width * scale_w, height * scale_h)) for i in range(count)
+        return output, (width * scale_w, height * scale_h)
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> HeadMap:
+        """The encoder's similarity of every anchor with the class, from which it picks the decoder's queries."""
+        torch = import_torch()
+        decoder = self._parts.model.decoder
+        seen: dict[str, Any] = {}
+        shapes: list[tuple[int, int]] = []
+        hooks = [
+            decoder.encoder_vision_features.register_forward_hook(lambda *call: seen.update(features=call[2])),
+            decoder.encoder_class_head.register_forward_hook(lambda *call: seen.update(classes=call[2])),
+            *(
+                layer.register_forward_hook(lambda *call: shapes.append(tuple(call[2].shape[2:])))
+                for layer in decoder.channel_projection_layers
+            ),
         ]
+        try:
+            _, extent = self._run([image_rgb], [phrase])
+        finally:
+            for hook in hooks:
+                hook.remove()
+        features, classes = seen["features"][0].float(), seen["classes"][0, 0].float()
+        if decoder.class_distance_type == "cosine":
+            # As the library's get_class_similarity: cosine over a temperature of 0.07.
+            logits = torch.nn.functional.cosine_similarity(features, classes[None], dim=-1) / 0.07
+        else:
+            logits = features @ classes
+        # Anchors at the very border are none to the network: their features were set to zero.
+        _, valid = decoder.generate_anchors(tuple(shapes), device=features.device, dtype=seen["features"].dtype)
+        values = torch.where(valid[0, :, 0], logits.sigmoid(), torch.zeros_like(logits))
+        return HeadMap(split_levels(values, shapes), extent)
 
     def close(self) -> None:
         """Empty the model's caches; the one of the anchors would keep every closed model alive."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.heads.base import HeadOutput, HeadParts, to_numpy
+from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, to_numpy
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import import_torch, inference
 
@@ -74,13 +74,26 @@ class OwlHead:
             batched = queries.unsqueeze(0).expand(len(features), -1, -1)
             logits = model.class_predictor(features, batched, None)[0]
             boxes = model.box_predictor(features, feature_map)
-        height, width = images_rgb[0].shape[:2]
-        # OWLv2 pads to a square at the bottom right before it resizes; OWL-ViT stretches.
-        extent = (max(height, width),) * 2 if self._pads_to_square else (width, height)
+        extent = self._extent(images_rgb[0])
         return [
-            HeadOutput(scores, box, (float(extent[0]), float(extent[1])))
+            HeadOutput(scores, box, extent)
             for scores, box in zip(to_numpy(logits.float().sigmoid()), to_numpy(boxes), strict=True)
         ]
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> HeadMap:
+        """Each patch is a query, so its score stands where the patch is."""
+        queries = self.embed([phrase])
+        pixels = self._parts.pixels([image_rgb])["pixel_values"]
+        with inference(self._parts.placement, autocast=True):
+            feature_map = self._parts.model.image_embedder(pixel_values=pixels)[0]
+            rows, columns = feature_map.shape[1:3]
+            logits = self._parts.model.class_predictor(feature_map.flatten(1, 2), queries[None], None)[0]
+        return HeadMap([logits[0, :, 0].float().sigmoid().reshape(rows, columns)], self._extent(image_rgb))
+
+    def _extent(self, image_rgb: RgbImage) -> tuple[float, float]:
+        """OWLv2 pads to a square at the bottom right before it resizes; OWL-ViT stretches."""
+        height, width = image_rgb.shape[:2]
+        return (float(max(height, width)),) * 2 if self._pads_to_square else (float(width), float(height))
 
     def close(self) -> None:
         """Forget the text embeddings."""

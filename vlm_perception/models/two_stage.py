@@ -1,0 +1,216 @@
+"""The family of two stages: class-agnostic proposals, then CLIP or SigLIP says how well each crop goes with a phrase.
+
+After Gu et al., "Open-vocabulary Object Detection via Vision and Language Knowledge Distillation", 2022 (their
+baseline of CLIP on cropped regions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from vlm_perception.models.base import Capabilities, Heatmap, RgbImage
+from vlm_perception.models.boxes import as_boxes, nms
+from vlm_perception.models.heatmaps import check_request, over_image
+from vlm_perception.models.image_text import ImageText, load_image_text
+from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.options import Options
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.region_proposals import propose_regions
+from vlm_perception.models.runtime import Placement, free_memory, split_on_oom
+from vlm_perception.types import BoolMask, BoxXyxy, Detection, ModelError
+
+OPTION_NAMES = ("threshold", "nms_iou", "templates", "background", "proposer", "max_proposals", "points_per_side")
+
+_CROPS_A_PASS: Final = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Something, whatever it is; the mask where the proposer has one."""
+
+    box_xyxy: BoxXyxy
+    mask: BoolMask | None = None
+
+
+class Proposer(Protocol):
+    """Where something might be."""
+
+    def propose(self, image_rgb: RgbImage, limit: int) -> list[Proposal]:
+        """At most ``limit`` proposals, the likeliest first."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class RegionProposer:
+    """:func:`~vlm_perception.models.region_proposals.propose_regions`: no weights, boxes only."""
+
+    def propose(self, image_rgb: RgbImage, limit: int) -> list[Proposal]:
+        """See :class:`Proposer`."""
+        return [Proposal(box) for box in propose_regions(image_rgb, limit)]
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class PointProposer:
+    """A promptable segmenter asked at every point of a grid, as its authors' automatic mask generator does.
+
+    Kirillov et al., "Segment Anything", 2023: masks of predicted IoU 0.88 and more, boxes suppressed at IoU 0.7.
+    """
+
+    def __init__(self, segmenter: Any, points_per_side: int, *, min_quality: float = 0.88) -> None:
+        """Take over a segmenter with ``segment_points``."""
+        self._segmenter = segmenter
+        self._points_per_side = points_per_side
+        self._min_quality = min_quality
+
+    def propose(self, image_rgb: RgbImage, limit: int) -> list[Proposal]:
+        """See :class:`Proposer`."""
+        height, width = image_rgb.shape[:2]
+        steps = (np.arange(self._points_per_side) + 0.5) / self._points_per_side
+        points = [[(float(u * width), float(v * height))] for v in steps for u in steps]
+        found: list[Proposal] = []
+        qualities: list[float] = []
+        for proposal in self._segmenter.segment_points(image_rgb, points):
+            for mask, quality in ((proposal.mask, proposal.quality), *proposal.alternatives):
+                box = _box_of(mask)
+                if quality >= self._min_quality and box is not None and mask.mean() <= 0.5:
+                    found.append(Proposal(box, mask))
+                    qualities.append(quality)
+        kept = nms([item.box_xyxy for item in found], qualities, 0.7)[:limit]
+        return [found[index] for index in kept]
+
+    def close(self) -> None:
+        """Free the segmenter."""
+        self._segmenter.close()
+
+
+def _box_of(mask: BoolMask) -> BoxXyxy | None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+class TwoStage:
+    """Proposals and crop scores behind :class:`~vlm_perception.models.base.GroundingModel` and ``HeatmapModel``.
+
+    ``Detection.score`` is CLIP's probability of the phrase against background prompts, or SigLIP's sigmoid; neither
+    is calibrated, and SigLIP's is small even for good matches.
+
+    Options:
+        proposer: "regions" (default: color alone, no weights), or a promptable segmenter (name, hub id, folder),
+            asked at a grid of points.
+        points_per_side: of that grid (default 16).
+        max_proposals: crops scored an image (default 60).
+        threshold: lowest score (default 0.5 for CLIP, 0.1 for SigLIP).
+        nms_iou: boxes of one phrase that overlap by more are one thing (default 0.5).
+        templates: texts with ``{}`` for the phrase; more than one is a prompt ensemble.
+        background: what CLIP may find instead.
+    """
+
+    def __init__(self, name: str, towers: ImageText, proposer: Proposer, options: Options, *, threshold: float) -> None:
+        """Put a loaded pair of towers behind the protocol; :func:`load` is the usual way in."""
+        self._name = name
+        self._towers: ImageText | None = towers
+        self._proposer = proposer
+        self.placement = towers.placement
+        self._threshold = options.number("threshold", threshold, low=0.0, high=1.0)
+        self._nms_iou = options.number("nms_iou", 0.5, low=0.0, high=1.0)
+        self._limit = options.integer("max_proposals", 60, low=1, high=1000)
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Boxes and heatmaps; masks come along where the proposer has them."""
+        return Capabilities(detects=True, counts=True, heatmaps=True, masks=isinstance(self._proposer, PointProposer))
+
+    def detect(
+        self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
+    ) -> list[list[Detection]]:
+        """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
+        self._open()
+        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        if not asked:
+            return [[] for _ in images_rgb]
+        lowest = self._threshold if threshold is None else threshold
+        return [self._detect(image, asked, lowest) for image in images_rgb]
+
+    def _detect(self, image_rgb: RgbImage, phrases: Sequence[str], threshold: float) -> list[Detection]:
+        check_request(image_rgb, phrases[0])
+        towers = self._open()
+        proposals = self._proposer.propose(image_rgb, self._limit)
+        if not proposals:
+            return []
+        rows: list[Any] = []
+        for start in range(0, len(proposals), _CROPS_A_PASS):
+            boxes = [proposal.box_xyxy for proposal in proposals[start : start + _CROPS_A_PASS]]
+            rows += split_on_oom(
+                lambda part: list(towers.score_crops(image_rgb, part, phrases).cpu().numpy()), boxes, what=self._name
+            )
+        scores = np.stack(rows)
+        corners = as_boxes([proposal.box_xyxy for proposal in proposals])
+        found: list[Detection] = []
+        for column, phrase in enumerate(phrases):
+            good = np.flatnonzero(scores[:, column] >= threshold)
+            for index in good[nms(corners[good], scores[good, column], self._nms_iou)]:
+                proposal = proposals[index]
+                score = min(float(scores[index, column]), 1.0)
+                found.append(Detection(phrase, phrase, score, proposal.box_xyxy, mask=proposal.mask))
+        return sorted(found, key=lambda detection: -detection.score)
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> Heatmap:
+        """How well each patch goes with the phrase; see :class:`vlm_perception.models.base.HeatmapModel`."""
+        check_request(image_rgb, phrase)
+        towers = self._open()
+        (grid,) = split_on_oom(lambda _: [towers.score_patches(image_rgb, phrase)], [phrase], what=self._name)
+        return over_image([grid], image_rgb)
+
+    def _open(self) -> ImageText:
+        if self._towers is None:
+            raise ModelError(f"'{self._name}' is closed; build it again")
+        return self._towers
+
+    def close(self) -> None:
+        """Free the networks' memory."""
+        if self._towers is not None:
+            self._towers.close()
+            self._proposer.close()
+            self._towers = None
+            free_memory()
+
+
+def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> TwoStage:
+    """Load a CLIP or SigLIP checkpoint, and the proposer that the options name.
+
+    Raises:
+        ModelError: one of them cannot be loaded, or is of another family.
+    """
+    towers = load_image_text(checkpoint, placement, options)
+    clip = str(checkpoint.config().get("model_type", "")) == "clip"
+    return TwoStage(checkpoint.name, towers, _proposer(placement, options), options, threshold=0.5 if clip else 0.1)
+
+
+def _proposer(placement: Placement, options: Options) -> Proposer:
+    spec = str(options.values.get("proposer") or "regions")
+    side = options.integer("points_per_side", 16, low=1, high=64)
+    if spec == "regions":
+        return RegionProposer()
+    from vlm_perception.models.factory import build_segmenter
+
+    segmenter = build_segmenter(spec, device=placement.device, dtype=placement.dtype)
+    if not hasattr(segmenter, "segment_points"):
+        raise ModelError(
+            f"'{options.owner}': option 'proposer' must be 'regions' or a promptable segmenter such as "
+            f"'sam2.1-hiera-tiny'; '{spec}' takes no points"
+        )
+    return PointProposer(segmenter, side)
