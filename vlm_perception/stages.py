@@ -1,0 +1,266 @@
+"""The stages between a frame and its answer: detect, segment, geometry, resolve; timed, and left when canceled.
+
+Nothing here knows ROS, nor where a query came from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception import spatial
+from vlm_perception.geometry.depth import match_depth_to_color
+from vlm_perception.geometry.support import fit_support_plane
+from vlm_perception.geometry.viewpoint import camera_viewpoint
+from vlm_perception.models.base import GroundingModel, Segmenter
+from vlm_perception.scene import MergedDetection, build_object, merge_detections
+from vlm_perception.types import (
+    Answer,
+    BoolMask,
+    CommandError,
+    Detection,
+    FloatArray,
+    Grounding,
+    ModelError,
+    Query,
+    Resolution,
+    RgbdFrame,
+    Role,
+    SceneObject,
+    Status,
+    Viewpoint,
+    VlmPerceptionError,
+)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """What the stages are given.
+
+    Attributes:
+        score_threshold: lowest detection score; None takes the model's own default.
+        merge_iou: overlap from which boxes of different phrases are one object.
+        max_objects: objects kept a frame, best first.
+        resolver: margins of the resolver.
+    """
+
+    score_threshold: float | None = None
+    merge_iou: float = 0.6
+    max_objects: int = 50
+    resolver: spatial.ResolverSettings = field(default_factory=spatial.ResolverSettings)
+
+
+class Canceled(Exception):
+    """The caller no longer wants the answer."""
+
+
+class Stages:
+    """One pass over one frame."""
+
+    def __init__(
+        self,
+        frame: RgbdFrame,
+        model: GroundingModel,
+        segmenter: Segmenter | None,
+        settings: PipelineSettings,
+        *,
+        up_camera: FloatArray | None = None,
+        viewpoint: Viewpoint | None = None,
+        canceled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Get ready; see :meth:`vlm_perception.pipeline.Pipeline.answer` for the arguments."""
+        self.frame, self.model, self.segmenter, self.settings = frame, model, segmenter, settings
+        self.query: Query | None = None  # as understood, once it is
+        self.latency_ms: dict[str, float] = {}
+        self._up_camera, self._viewpoint, self._canceled = up_camera, viewpoint, canceled
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage.
+
+        Raises:
+            Canceled: instead of beginning it, when the answer is no longer wanted.
+        """
+        if self._canceled is not None and self._canceled():
+            raise Canceled
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed_ms = (time.perf_counter() - start) * 1e3
+            self.latency_ms[name] = self.latency_ms.get(name, 0.0) + elapsed_ms
+            self.latency_ms["total"] = (time.perf_counter() - self._start) * 1e3
+
+    @property
+    def image_wh(self) -> tuple[int, int]:
+        """Width and height of the color image, px."""
+        height, width = self.frame.color_rgb.shape[:2]
+        return width, height
+
+    @cached_property
+    def depth_m(self) -> NDArray[np.float32] | None:
+        """(H, W) depth at the color image's size.
+
+        Raises:
+            ImageError: it is not the color image's shape.
+        """
+        width, height = self.image_wh
+        return None if self.frame.depth_m is None else match_depth_to_color(self.frame.depth_m, (height, width))
+
+    @property
+    def view(self) -> Viewpoint:
+        """From where "left" is judged."""
+        return self._viewpoint if self._viewpoint is not None else camera_viewpoint(self._up_camera)
+
+    def ask(self, stage: str, work: Callable[[], _T]) -> _T:
+        """Let the model do something, as a stage of that name.
+
+        Raises:
+            ModelError: it failed, in whatever way.
+        """
+        with self.stage(stage):
+            return guarded(self.model.name, work)
+
+    def detect(self, phrases: Sequence[str]) -> list[Detection]:
+        """What the model finds for phrases."""
+        (found,) = self.ask(
+            "detect",
+            lambda: self.model.detect([self.frame.color_rgb], phrases, threshold=self.settings.score_threshold),
+        )
+        return found
+
+    def build(self, detections: Sequence[Detection]) -> tuple[SceneObject, ...]:
+        """Merge what overlaps; give masks, points and poses. Ids count from 1, so this is for all at once."""
+        merged = merge_detections(
+            detections, iou_threshold=self.settings.merge_iou, max_objects=self.settings.max_objects
+        )
+        depth_m = self.depth_m
+        with self.stage("segment"):
+            masks = self._segment(merged)
+        with self.stage("geometry"):
+            if self._up_camera is None and depth_m is not None and merged:
+                plane = fit_support_plane(depth_m, self.frame.camera)
+                self._up_camera = plane.normal if plane is not None else None
+            return tuple(
+                build_object(
+                    found,
+                    mask,
+                    instance_id=number,
+                    color_rgb=self.frame.color_rgb,
+                    depth_m=depth_m,
+                    camera=self.frame.camera,
+                    up_camera=self._up_camera,
+                )
+                for number, (found, mask) in enumerate(zip(merged, masks, strict=True), start=1)
+            )
+
+    def resolve(self, query: Query, objects: Sequence[SceneObject]) -> Resolution:
+        """Pick what a query speaks of among a frame's objects."""
+        with self.stage("resolve"):
+            return spatial.resolve(
+                query,
+                objects,
+                self.view,
+                image_size=self.image_wh,
+                settings=self.settings.resolver,
+                vocabulary=self.model.capabilities.vocabulary,
+            )
+
+    def ground(self, query: Query, command: str, *, needs_pose: bool) -> Answer:
+        """All stages for one query.
+
+        Args:
+            query: with phrases to look for.
+            command: as heard.
+            needs_pose: a target without a pose is then NO_DEPTH.
+
+        Raises:
+            CommandError: the query names nothing to look for.
+            ModelError: model or segmenter failed.
+            ImageError: depth cannot be laid over color.
+        """
+        if not query.phrases:
+            raise CommandError(f"'{query.text[:80]}' names no thing to look for. Say what it is, e.g. 'the red mug'.")
+        depth_given = self.depth_m is not None
+        objects = self.build(self.detect(query.phrases))
+        resolution = self.resolve(query, objects)
+        if needs_pose:
+            resolution = demand_depth(resolution, depth_given=depth_given)
+        return Answer(
+            query=query,
+            command=command,
+            status=resolution.status,
+            message=resolution.message,
+            groundings=resolution.groundings,
+            runner_ups=resolution.runner_ups,
+            objects=objects,
+            count=resolution.count,
+            answer=resolution.answer,
+            verdict=resolution.verdict,
+            viewpoint=self.view,
+            latency_ms=self.latency_ms,
+        )
+
+    def _segment(self, merged: Sequence[MergedDetection]) -> list[BoolMask | None]:
+        masks: list[BoolMask | None] = [found.best.mask for found in merged]
+        missing = [index for index, mask in enumerate(masks) if mask is None]
+        segmenter = self.segmenter
+        if segmenter is None or not missing:
+            return masks
+        boxes = [merged[index].best.box_xyxy for index in missing]
+        proposals = guarded(
+            f"segmenter {segmenter.name}",
+            lambda: segmenter.segment(self.frame.color_rgb, boxes, depth_m=self.depth_m),
+        )
+        for index, proposal in zip(missing, proposals, strict=True):
+            masks[index] = proposal.mask
+        return masks
+
+
+def guarded(name: str, work: Callable[[], _T]) -> _T:
+    """Run a model's code.
+
+    Raises:
+        ModelError: a model is third-party code: whatever it raises is its failure, and must not take the node down.
+    """
+    try:
+        return work()
+    except VlmPerceptionError:
+        raise
+    except Exception as error:
+        raise ModelError(f"'{name}' failed on this frame: {type(error).__name__}: {error}") from error
+
+
+def demand_depth(resolution: Resolution, *, depth_given: bool) -> Resolution:
+    """NO_DEPTH for a success none of whose targets has a pose."""
+    targets: list[Grounding] = [g for g in resolution.groundings if g.role is Role.TARGET]
+    if resolution.status is not Status.SUCCEEDED or not targets:
+        return resolution
+    without = [g.object for g in targets if g.object.geometry is None]
+    if not without or len(without) < len(targets):
+        return resolution
+    message = _no_depth_message(without[0], depth_given=depth_given)
+    return replace(resolution, status=Status.NO_DEPTH, message=message)
+
+
+def _no_depth_message(scene_object: SceneObject, *, depth_given: bool) -> str:
+    where = ", ".join(f"{value:.0f}" for value in scene_object.box_xyxy)
+    if not depth_given:
+        reason = "no depth image came with the color image; check the depth topic"
+    else:
+        share = scene_object.valid_depth_fraction
+        reason = (
+            f"only {share:.0%} of its pixels have usable depth; move the camera to 0.3-3 m from it, "
+            "or check the depth image for holes on dark and shiny surfaces"
+        )
+    return f"Found '{scene_object.label}' at pixels [{where}], but without a pose: {reason}."
