@@ -537,3 +537,65 @@ def edgetam(folder: Path, *, model_type: str = "edgetam") -> Path:
 
 
 BUILDERS |= {"edgetam": edgetam, "edgetam_video": lambda folder: edgetam(folder, model_type="edgetam_video")}
+
+
+def _clip_parts(size: int = 48):
+    tokenizer = clip_tokenizer()
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "max_position_embeddings": 40, "bos_token_id": len(tokenizer) - 2,
+        "eos_token_id": len(tokenizer) - 1, "pad_token_id": 0,
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "image_size": size, "patch_size": 8,
+    }  # fmt: skip
+    return tokenizer, text, vision
+
+
+def clipseg(folder: Path) -> Path:
+    import torch
+    from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPSegProcessor
+    from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer, text, vision = _clip_parts()
+    config = CLIPSegConfig(
+        text_config=text, vision_config=vision, projection_dim=16, extract_layers=[0, 1], reduce_dim=8,
+        decoder_num_attention_heads=2, decoder_intermediate_size=16,
+    )  # fmt: skip
+    CLIPSegForImageSegmentation(config).save_pretrained(folder)
+    image_processor = ViTImageProcessorPil(size={"height": 48, "width": 48}, image_mean=[0.4] * 3, image_std=[0.2] * 3)
+    CLIPSegProcessor(image_processor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def clip(folder: Path) -> Path:
+    import torch
+    from transformers import CLIPConfig, CLIPModel, CLIPProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer, text, vision = _clip_parts()
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
+    image_processor = CLIPImageProcessorPil(size={"shortest_edge": 48}, crop_size={"height": 48, "width": 48})
+    CLIPProcessor(image_processor, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def siglip(folder: Path) -> Path:
+    import torch
+    from transformers import SiglipConfig, SiglipModel
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer()
+    _, text, vision = _clip_parts()
+    text = {**text, "vocab_size": len(tokenizer), "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 48, "width": 48}).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+BUILDERS |= {"clipseg": clipseg, "clip": clip, "siglip": siglip}
