@@ -64,7 +64,18 @@ def _continues(cursor: Cursor) -> bool:
 
 def _read(cursor: Cursor) -> Attribute | None:
     word, following = cursor.word(), cursor.word(1)
-    if following in {"colored", "color"} and is_content(word) and (following == "colored" or word in lx.COLORS):
+    if word == "made" and following in {"of", "from", "out", "with"}:
+        return _made_of(cursor)
+    if word == "colored" and (following in lx.COLORS | lx.COLOR_MODIFIERS or following == "in"):
+        cursor.pos += 1
+        cursor.take("in")
+        return Attribute("color", shade) if (shade := _shade(cursor)) else None
+    if (
+        following in {"colored", "color"}
+        and is_content(word)
+        and (following == "colored" or word in lx.COLORS)
+        and (word in lx.COLORS or cursor.word(2) not in lx.COLORS | lx.COLOR_MODIFIERS | {"in"})
+    ):
         cursor.pos += 2
         return Attribute("color", word)
     if following == "shaped" and is_content(word):
@@ -76,6 +87,9 @@ def _read(cursor: Cursor) -> Attribute | None:
     if word == "stainless" and following == "steel":
         cursor.pos += 2
         return Attribute("material", "stainless steel")
+    if word == "cut" and following == "off":
+        cursor.pos += 2
+        return Attribute("state", "cut off")
     if word == "upside" and following == "down":
         cursor.pos += 2
         return Attribute("state", "upside down")
@@ -90,6 +104,22 @@ def _read(cursor: Cursor) -> Attribute | None:
         return None
     cursor.pos += 1
     return Attribute(kind, word)
+
+
+def _made_of(cursor: Cursor) -> Attribute | None:
+    """ "made of wood", "made out of stainless steel": whatever follows is the material."""
+    cursor.pos += 1
+    cursor.take("out")
+    if not cursor.take_any({"of", "from", "with"}):
+        return None
+    cursor.skip_articles()
+    words: list[str] = []
+    while is_content(cursor.word()) and len(words) < 3 and cursor.word() not in lx.POSTURES:
+        words.append(cursor.word())
+        cursor.pos += 1
+        if words[-1] in lx.MATERIALS and cursor.word() not in lx.MATERIALS:
+            break
+    return Attribute("material", " ".join(words)) if words else None
 
 
 def _shade(cursor: Cursor) -> str:

@@ -40,6 +40,15 @@ def read_predicate(reader: ClauseReader, subject: Entity, *, negated: bool = Fal
     cursor = reader.cursor
     negated = bool(cursor.take("not")) or negated
     draft = Draft(definite=False, number=None, counted=True, nouns=["x"])
+    reader.reciprocal = Entity(subject.noun, subject.noun, definite=False, text="each other")
+    try:
+        return _predicate(reader, subject, draft, negated=negated)
+    finally:
+        reader.reciprocal = None
+
+
+def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: bool) -> Entity | None:
+    cursor = reader.cursor
     while not cursor.done:
         start = cursor.pos
         if cursor.take_any(lx.INTENSIFIERS - {"right", "somewhere"}) and not is_content(cursor.word()):

@@ -10,6 +10,7 @@ from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of
 from vlm_perception.language.coordination import share_noun
 from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.motions import Motion, find_motion, find_tool
 from vlm_perception.language.noun_phrases import NounPhraseReader
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
 from vlm_perception.language.tokens import Cursor
@@ -19,7 +20,7 @@ from vlm_perception.types import CommandError, Entity, Role, RoleEntity, Task
 _STRONG: Final = frozenset({"on", "in"})
 _SOURCES: Final = frozenset("from off out".split())
 _GOALS: Final = frozenset("to onto into toward".split())
-_JOINTS: Final = frozenset("and then , ; . ! & before after while".split())
+_JOINTS: Final = frozenset("and then , ; . ! : & before after while to".split())
 _ADVERBS: Final = frozenset(
     "carefully gently slowly quickly now please just also finally next first afterwards there again".split()
 )
@@ -86,7 +87,7 @@ class ClauseReader(NounPhraseReader):
                 if first:
                     cursor.pos = mark
                     return None
-                if not self._elided_clause():
+                if not self._elided_clause(then=mark):
                     cursor.pos = mark
                     break
                 continue
@@ -117,12 +118,24 @@ class ClauseReader(NounPhraseReader):
         if not plan.action and frame in {"move", "act"}:
             plan.action = base
         plan.task = {"point": Task.POINT, "describe": Task.DESCRIBE, "count": Task.COUNT}.get(frame, plan.task)
+        self.cursor.take(":")
         self.cursor.take_any(_ADVERBS - {"next"})
         if self.cursor.word() in PARTICLES and not ANCHORED.find(self.cursor):
             self.cursor.take_any(PARTICLES)
         if frame in {"move", "act"} and self.cursor.word() in {"me", "us"} and is_start(self.cursor, 1):
             self.cursor.pos += 1
+        if self.cursor.word(2) != "" and self.cursor.word() == "for" and self.cursor.word(1) in {"me", "us"}:
+            self.cursor.pos += 2
         split = self._destination_start(frame)
+        motion = find_motion(self.cursor, base, self._clause_end()) if frame in {"move", "act"} else None
+        if motion is not None and (split is None or split >= motion.start):
+            targets = self._moved(base, motion)
+            self.last_targets = targets or self.last_targets
+            return
+        tool = find_tool(self.cursor, base, self._clause_end()) if frame in {"move", "act"} else -1
+        if tool >= 0:
+            self._with_tool(base, tool)
+            return
         targets = self._targets(base, split)
         self.cursor.take("upside")
         if not ANCHORED.find(self.cursor):
@@ -143,6 +156,51 @@ class ClauseReader(NounPhraseReader):
             self._destination(base, targets or self.last_targets)
         self._recipient()
 
+    def _moved(self, base: str, motion: Motion) -> list[Entity]:
+        """ "push the block left", "turn the knob to the left", "pull the drawer open": how the thing is to move or end."""
+        cursor = self.cursor
+        end, cursor.end = cursor.end, motion.start
+        try:
+            targets = self._antecedents(base) or self.entities()
+            cursor.take(",")
+            understood = cursor.pos == motion.start
+        finally:
+            cursor.end = end
+        if not targets or not understood:
+            raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
+        for entity in targets:
+            self.plan.steps.append((base, Role.TARGET, self.plan.target_index(entity)))
+        cursor.pos = motion.stop
+        if motion.place:
+            self._add_destination(base, targets[0], motion.place, mention=False)
+        elif motion.predicate and cursor.take_any(lx.VIEWER) == "":
+            for entity in self._where(motion.predicate, targets):
+                self._add_destination(base, entity, motion.predicate)
+        return targets
+
+    def _with_tool(self, base: str, tool: int) -> None:
+        """ "wipe the table with the sponge": both are needed; "cover the pot with the lid" puts the lid on the pot."""
+        cursor = self.cursor
+        end, cursor.end = cursor.end, tool
+        try:
+            patients = self._antecedents(base) or self.entities()
+        finally:
+            cursor.end = end
+        cursor.pos = tool + 1
+        tools = self.entities()
+        if not patients or not tools:
+            raise CommandError(f'"{base}" what with what? say for example "{base} the red mug with the cloth"')
+        if base == "cover":
+            for entity in tools:
+                self.plan.steps.append((base, Role.TARGET, self.plan.target_index(entity)))
+            for entity in patients:
+                self._add_destination(base, entity, "on")
+            self.last_targets = tools
+            return
+        for entity in (*patients, *tools):
+            self.plan.steps.append((base, Role.TARGET, self.plan.target_index(entity)))
+        self.last_targets = patients
+
     def _destination_of(self, entity: Entity) -> int | None:
         """The index among destinations when the clause acts on one ("... in the drawer and close it")."""
         if any(entity is t for t in self.plan.targets):
@@ -155,6 +213,7 @@ class ClauseReader(NounPhraseReader):
         if split is not None:
             cursor.end = split
         self.to_is_goal = base not in {"find", "locate", "detect", "segment"}
+        self.others = list(self.plan.targets)
         try:
             pronoun = self._antecedents(base)
             targets = pronoun if pronoun is not None else self.entities()
@@ -172,7 +231,8 @@ class ClauseReader(NounPhraseReader):
         if split is not None or cursor.word() in {"in", "on", "inside", "there"}:
             if self.last_targets:  # "pick up the can and place in the basket"
                 return self.last_targets
-        if cursor.done or cursor.word() in _JOINTS:
+        said = any(is_content(t.word) for t in cursor.tokens[cursor.pos : cursor.end])
+        if cursor.done or cursor.word() in _JOINTS or not (said or self.plan.targets):
             if self.plan.targets and base != "find":
                 return self.last_targets
             raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
@@ -218,7 +278,9 @@ class ClauseReader(NounPhraseReader):
             word = cursor.tokens[i].word
             if word in {"then", ";", "."}:
                 break
-            if word in {"and", ","}:
+            if word in {"place", "put", "drop", "stack"} and i > start and self._bare_clause(i):
+                break
+            if word in {"and", ",", "to"} and (word != "to" or i > start):
                 cursor.pos = i + 1
                 cursor.take("and")
                 cursor.take("then")
@@ -228,6 +290,12 @@ class ClauseReader(NounPhraseReader):
                     break
             i += 1
         return i
+
+    def _bare_clause(self, i: int) -> bool:
+        """Whether a verb stands at ``i`` without "and": "pick red block place on blue block"."""
+        following = self.cursor.tokens[i + 1].word if i + 1 < self.cursor.end else ""
+        before = self.cursor.tokens[i - 1].word
+        return is_content(before) and following in {"it", "them", "on", "in", "into", "onto", "inside"}
 
     def _destination_start(self, frame: str) -> int | None:
         """Choose the phrase that says where to put it among those that may describe the thing itself."""
@@ -272,12 +340,17 @@ class ClauseReader(NounPhraseReader):
             else:
                 spots_at = i
             joined = before == "and"
+            if frame == "move" and not real and word == "on" and self.plan.steps == [] and self._pushing(start):
+                described = True  # "push the button on the left": which one, not whither
             if word not in _SOURCES and not described and not joined:
                 if spots and spots[-1][3] and spots[-1][2] != "between" and self._new_item(spots[-1][1], i):
                     break  # "... on the green block and the blue block on the red block"
                 spots.append((spots_at, found[1], found[0] if real else "place", real))
             i = found[1]
         return self._pick_spot(frame, spots, start)
+
+    def _pushing(self, start: int) -> bool:
+        return start > 0 and self.cursor.tokens[start - 1].word in {"push", "pull", "drag", "slide", "load", "carry"}
 
     def _new_item(self, start: int, stop: int) -> bool:
         """Whether "and the ..." between two places opens another thing with a destination of its own."""
@@ -329,6 +402,17 @@ class ClauseReader(NounPhraseReader):
         ):
             cursor.pos += 1
         place, anchored = UNANCHORED.find(cursor), ANCHORED.find(cursor)
+        if (
+            cursor.word(1) in {"its", "their"}
+            and cursor.word(2) in {"left", "right"}
+            and cursor.word() in {"to", "on", "at"}
+        ):
+            predicate = f"{cursor.word(2)}_of"
+            cursor.pos += 3
+            cursor.take("side")
+            if self._known(targets):
+                self._add_destination(base, self._referent(targets), predicate)
+            return
         if place and (anchored is None or place[1] > anchored[1]) and not self._of_after(place[1]):
             cursor.pos = place[1]
             keys = place[0].split("+")
@@ -362,7 +446,9 @@ class ClauseReader(NounPhraseReader):
             cursor.pos += 1
             return [self._referent(targets)] if self._known(targets) else []
         mentions = list(self.mentions)
+        self.others = [d.entity for d in self.plan.destinations]
         first = self.entity(depth=1)
+        self.others = []
         if first is None:
             if cursor.word() in {"me", "us", "you"}:
                 cursor.pos += 1
@@ -413,16 +499,17 @@ class ClauseReader(NounPhraseReader):
             if stop >= 0:
                 cursor.pos = stop
 
-    def _elided_clause(self) -> bool:
-        """ "put the soup in the basket and the milk on the table": the verb is said once."""
+    def _elided_clause(self, then: int) -> bool:
+        """ "put the soup in the basket and the milk on the table", "pick an apple, then a banana": the verb is said once."""
         cursor = self.cursor
         if not self.plan.steps:
             return False
         before = cursor.pos
         verb = self.plan.steps[-1][0]
-        if not self._starts_noun_phrase() or not self.plan.destinations:
+        listed = any(t.word == "then" for t in cursor.tokens[then:before])
+        if not self._starts_noun_phrase() or not (self.plan.destinations or listed):
             return False
-        self._clause("move", verb)
+        self._clause("move" if self.plan.destinations else "act", verb)
         return cursor.pos > before
 
 

@@ -9,20 +9,30 @@ from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES
 from vlm_perception.language.tokens import Cursor
+from vlm_perception.types import CommandError
 
+_UNITS = frozenset(
+    "ml l cl g kg mg oz lb lbs liter liters litre litres gram grams cm mm inch inches watt volt gallon".split()
+)
+_INEXACT = tuple(tuple(p.split()) for p in "at least|at most|more than|fewer than|less than|no more than".split("|"))
 _FILLERS = frozenset("only same entire whole actual specific particular given single following own different".split())
 
 
 def read_determiners(cursor: Cursor, d: Draft) -> None:
     """Consume determiners at the cursor into the draft."""
     while not cursor.done:
+        _refuse_inexact(cursor)
         word = cursor.word()
         following = cursor.word(1)
         paired = 1 if word in lx.ARTICLES else 0
         if cursor.word(paired) in {"pair", "couple", "set"} and cursor.word(paired + 1) == "of":
             following = cursor.word(paired)
             cursor.pos += paired + 2
-            many = singular(_head_ahead(cursor))[1]
+            if following == "pair" and cursor.word() in {"glasses", "spectacles", "specs"}:
+                d.nouns.append(cursor.word())  # eyeglasses: one thing
+                cursor.pos += 1
+                d.plural_form = True
+            many = singular(_head_ahead(cursor))[1] and not d.nouns
             d.number, d.counted, d.definite = (None, True, False) if many and following == "set" else (2, True, False)
             if not many:  # scissors: a pair is one thing
                 d.number, d.definite = 1, word not in {"a", "an"}
@@ -31,13 +41,22 @@ def read_determiners(cursor: Cursor, d: Draft) -> None:
             d.determined = True
             if word != "the":
                 d.definite = False
+        elif word in {"none", "neither"} and following == "of":
+            cursor.pos += 2
+            d.number, d.counted, d.determined, d.definite, d.chosen = 0, True, True, False, True
+        elif (
+            word == "most" and following == "of" and cursor.word(2) in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES
+        ):
+            cursor.pos += 2
+            d.number, d.counted, d.determined, d.definite = None, True, True, False
         elif word in {"all", "every", "each"}:
             cursor.pos += 1
             cursor.take("of")
             d.number, d.counted, d.determined = None, True, True
         elif word in {"any", "some", "another", "either"}:
             cursor.pos += 1
-            cursor.take("of")
+            if cursor.take("of") and word in {"any", "either"}:
+                d.number, d.counted = 1, True
             d.definite, d.determined = False, True
             d.other = d.other or word == "another"
         elif word == "other":
@@ -47,6 +66,8 @@ def read_determiners(cursor: Cursor, d: Draft) -> None:
             cursor.pos += 1
             d.number, d.counted, d.definite, d.determined = None, True, False, True
         elif is_numeral(word):
+            if following in _UNITS:  # "the 500 ml bottle"
+                break
             if word == "one" and not (following == "of" or is_content(following)):
                 break
             if word == "one" and (kind_of(following) == "" and ANCHORED.find(cursor, cursor.pos + 1)):
@@ -76,6 +97,21 @@ def read_determiners(cursor: Cursor, d: Draft) -> None:
             break
 
 
+def _refuse_inexact(cursor: Cursor) -> None:
+    """A number that is only bounded cannot be grounded: "at least two", "more than three", "half of the mugs".
+
+    Raises:
+        CommandError: with the words, and what to say instead.
+    """
+    for pattern in _INEXACT:
+        stop = cursor.reach(pattern)
+        if stop >= 0 and stop < cursor.end and is_numeral(cursor.tokens[stop].word):
+            said = " ".join((*pattern, cursor.tokens[stop].raw))
+            raise CommandError(f'"{said}" is no exact number; say "two" or "all", or ask "how many"')
+    if cursor.word() == "half" and cursor.word(1) == "of" and singular(_head_ahead(cursor, 3))[1]:
+        raise CommandError('"half of" them is no exact number; say "two" or "all", or ask "how many"')
+
+
 def is_numeral(word: str) -> bool:
     """Whether a word is a number."""
     return word in lx.NUMBERS or (word.isascii() and word.isdigit() and len(word) < 4)
@@ -86,8 +122,7 @@ def to_number(word: str) -> int:
     return lx.NUMBERS[word] if word in lx.NUMBERS else int(word)
 
 
-def _head_ahead(cursor: Cursor) -> str:
-    ahead = 0
+def _head_ahead(cursor: Cursor, ahead: int = 0) -> str:
     while is_content(cursor.word(ahead + 1)):
         ahead += 1
     return cursor.word(ahead)

@@ -33,6 +33,8 @@ class Draft:
     determined: bool = False
     open_ranking: bool = False  # a bare "nearest"/"farthest" still waits for "to X"
     feature: str = ""  # "with red cap"
+    relative: bool = False  # a relative clause is open: "that is on the tray and is ..."
+    plural_form: bool = False  # the noun keeps its plural though it is one thing: "a pair of glasses"
 
     @property
     def described(self) -> bool:
@@ -47,6 +49,8 @@ class Draft:
         if not self.nouns:
             return THING
         words = list(self.nouns)
+        if self.plural_form:
+            return " ".join(words)
         head = words.index("of") - 1 if "of" in words[1:] else len(words) - 1
         words[head], many = singular(words[head])
         if many and not self.counted:

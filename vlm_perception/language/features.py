@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlm_perception.language import lexicon as lx
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 def read_trailing_word(cursor: Cursor, d: Draft) -> bool:
     """ "the mug left" is short for "on the left"; "a mug full", "the mug red" put the adjective last."""
     word = cursor.word()
+    if d.described and (word in {"made", "colored"} or (word == "cut" and cursor.word(1) == "off")):
+        attribute = take_attribute(cursor, predicative=True)
+        if attribute is not None:
+            d.attributes.append(attribute)
+            return True
+    if d.nouns and _trailing_places(cursor, d):
+        return True
     if d.nouns and kind_of(word) in {"color", "state"} and not is_content(cursor.word(1)) and not ANCHORED.find(cursor):
         attribute = take_attribute(cursor, predicative=True)
         if attribute is not None:
@@ -26,7 +34,7 @@ def read_trailing_word(cursor: Cursor, d: Draft) -> bool:
             return True
     if (
         word not in {"left", "right"}
-        or not d.nouns
+        or not (d.nouns or d.generic)
         or ANCHORED.find(cursor)
         or is_content(cursor.word(1))
         or only_strengthens(cursor)
@@ -34,6 +42,23 @@ def read_trailing_word(cursor: Cursor, d: Draft) -> bool:
         return False
     cursor.pos += 1
     d.places.append(lx.POSITIONS[word])
+    return True
+
+
+def _trailing_places(cursor: Cursor, d: Draft) -> bool:
+    """ "donut top left", "person far left": place words that end a terse description."""
+    stop = cursor.pos
+    while stop < cursor.end and (
+        cursor.tokens[stop].word in lx.POSITIONS or cursor.tokens[stop].word in {"far", "most"}
+    ):
+        stop += 1
+    words = [t.word for t in cursor.tokens[cursor.pos : stop]]
+    if len(words) < 2 or words[-1] not in lx.POSITIONS or not {"left", "right"} & set(words):
+        return False
+    if stop < cursor.end and cursor.tokens[stop].word not in {",", ".", "and"}:
+        return False
+    cursor.pos = stop
+    d.places += [lx.POSITIONS[w] for w in words if w in lx.POSITIONS]
     return True
 
 
@@ -45,7 +70,8 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
     holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
     without = not has and cursor.take("without")
-    wearing = not has and not without and cursor.take("wearing")
+    bare = not has and not without and cursor.take("not", "wearing")
+    wearing = bare or (not has and not without and cursor.take("wearing"))
     if not has and not without and not wearing and not cursor.take("with"):
         cursor.pos = start
         return False
@@ -74,7 +100,8 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
                 cursor.take_any({"it", "them", "top"})
                 if cursor.take("of"):
                     cursor.take_any({"it", "them"})
-            nothing = "nothing" in words
+            nothing = anchor.number == 0
+            anchor = replace(anchor, number=1) if nothing else anchor
             d.relations.append(
                 Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with")
             )
@@ -92,7 +119,7 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     if not words:
         cursor.pos = start
         return False
-    lead = "wearing" if wearing else "with no" if negated else "with"
+    lead = "not wearing" if bare else "wearing" if wearing else "with no" if negated else "with"
     d.feature = f"{lead} {' '.join(words)}"
     return True
 

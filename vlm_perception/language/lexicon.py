@@ -20,7 +20,7 @@ INDEFINITE: Final = _words("a an any some another either")
 UNIVERSAL: Final = _words("all every each")
 VAGUE_PLURAL: Final = _words("several many multiple various few")
 NUMBERS: Final[dict[str, int]] = {
-    "zero": 0, "no": 0, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "zero": 0, "no": 0, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "dozen": 12,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
 ORDINALS: Final[dict[str, int]] = {
@@ -31,7 +31,7 @@ ORDINALS: Final[dict[str, int]] = {
 
 COLORS: Final = _words(
     "red green blue yellow orange purple violet pink brown black white gray beige tan teal turquoise cyan magenta "
-    "maroon crimson scarlet indigo lavender navy gold golden silver ivory khaki burgundy multicolored colorful"
+    "maroon crimson scarlet indigo lavender navy gold golden silver ivory khaki burgundy multicolored colorful off-white cream-colored"
 )
 COLOR_MODIFIERS: Final = _words("dark light bright pale deep vivid pastel neon")
 SIZES: Final = _words(
@@ -48,7 +48,7 @@ SHAPES: Final = _words(
 )
 STATES: Final = _words(
     "open opened closed shut full empty filled broken clean dirty wet dry folded upright lit unlit ripe cooked sliced "
-    "toppled tipped overturned half-full half-empty unopened burning"
+    "toppled tipped fallen tilted overturned half-full half-empty unopened burning"
 )
 LOOKS: Final = _words(
     "striped spotted dotted checkered plaid transparent translucent clear shiny glossy matte patterned floral plain "
@@ -111,7 +111,9 @@ STANDS: Final = _words(
 )
 POSTURES: Final = _words(
     "standing sitting lying laying placed located situated resting positioned kept found seated mounted stored stacked "
-    "arranged hidden hanging left currently visible also only available set lain lined"
+    "arranged hidden stuck inserted sticking hung pinned taped glued attached mounted perched balanced floating "
+    "parked plugged hooked tucked wedged leaned scattered spread stored hanging left currently visible also only "
+    "available set lain lined"
 )
 INTENSIFIERS: Final = _words(
     "just directly immediately right exactly straight very somewhere all quite really way mostly halfway slightly diagonally partly "
@@ -156,7 +158,8 @@ SPLIT: Final[dict[str, str]] = {
     "which's": "which is", "here's": "here is", "they're": "they are", "there're": "there are", "i'd": "i would",
     "i'm": "i am", "let's": "let us", "lets": "let us", "what're": "what are", "where're": "where are",
     "who're": "who are", "i'll": "i will", "you're": "you are", "haven't": "have not", "hasn't": "has not",
-    "gimme": "give me", "wanna": "want to", "pls": "please", "plz": "please", "everything's": "everything is",
+    "gimme": "give me", "wanna": "want to", "and/or": "or", "pls": "please", "plz": "please", "where'd": "where did",
+    "whatre": "what are", "everything's": "everything is",
 }  # fmt: skip
 TYPOS: Final[dict[str, str]] = {
     "teh": "the", "hte": "the", "th": "the", "tthe": "the", "thee": "the", "teh.": "the", "te": "the", "ot": "to",
@@ -171,7 +174,12 @@ TYPOS: Final[dict[str, str]] = {
     "pleas": "please", "hwo": "how", "mnay": "many", "manny": "many", "wehre": "where", "whre": "where", "wher": "where",
     "thier": "their", "tje": "the", "rhe": "the", "ont": "on", "int": "in", "onn": "on", "inn": "in",
     "form.": "from", "excpet": "except", "execpt": "except", "middel": "middle", "midle": "middle", "al": "all",
-    "bohtt": "both", "bohth": "both", "boht": "both", "leftmsot": "leftmost",
+    "pik": "pick", "pcik": "pick", "picck": "pick", "pikc": "pick", "pck": "pick", "grabb": "grab", "grba": "grab",
+    "opne": "open", "oepn": "open", "plcae": "place", "palce": "place", "plase": "please", "fidn": "find",
+    "finnd": "find", "fnd": "find", "mvoe": "move", "clsoe": "close", "waht": "what", "wht": "what", "frm": "from",
+    "fom": "from", "lef": "left", "leftt": "left", "lft": "left", "rigt": "right", "mny": "many", "ther": "there",
+    "bhind": "behind", "bside": "beside", "puth": "put", "ptu": "put", "tkae": "take", "taek": "take",
+    "givve": "give", "bohtt": "both", "bohth": "both", "boht": "both", "leftmsot": "leftmost",
 }  # fmt: skip
 for _noun in ("form", "blow", "inn", "ad", "tot", "si", "te", "al", "ot"):
     TYPOS.pop(_noun)

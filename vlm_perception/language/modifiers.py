@@ -10,6 +10,7 @@ from vlm_perception.language.attributes import kind_of, take_attribute
 from vlm_perception.language.coordination import share_noun
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.features import read_feature, read_trailing_word
+from vlm_perception.language.inversions import read_converse
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, only_strengthens
 from vlm_perception.language.selections import read_exception, read_partitive
@@ -19,12 +20,29 @@ from vlm_perception.language.superlatives import (
     read_superlative,
     scene_follows,
 )
-from vlm_perception.types import Entity, Relation
+from vlm_perception.language.tokens import PatternTable
+from vlm_perception.types import CommandError, Entity, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
     from vlm_perception.language.tokens import Cursor
 
+_VERBS = {
+    "contains": "contains", "contain": "contains", "touches": "touching", "touch": "touching", "faces": "facing", "face": "facing",
+    "surrounds": "around", "surround": "around", "supports": "supports", "carries": "supports", "holds": "holds", "hold": "holds",
+}  # fmt: skip
+_DIRECTIONS = frozenset("left_of right_of in_front_of behind above below".split())
+# The first half of "behind and to the left of", with or without its "of".
+_HALVES = PatternTable(
+    {
+        tuple(text.split()): predicate
+        for predicate, texts in {
+            "left_of": "left|left of|to left|to left of", "right_of": "right|right of|to right|to right of", "behind": "behind",
+            "in_front_of": "in front|in front of", "above": "above", "below": "below", "next_to": "next to|beside",
+        }.items()
+        for text in texts.split("|")
+    }
+)  # fmt: skip
 _VIEWER_KEY = {"near": "near", "next_to": "near", "in_front_of": "front", "far_from": "far", "behind": "back", "left_of": "left",
                "right_of": "right", "at": "near"}  # fmt: skip
 _ASIDES = tuple(
@@ -60,13 +78,14 @@ def read_modifiers(reader: NounPhraseReader, d: Draft, depth: int) -> None:
             or read_exception(reader, d, depth)
             or read_feature(reader, d)
             or _aside(cursor, d)
+            or read_converse(reader, d)
             or _relation(reader, d, depth)
             or _part_of(reader, d)
         ):
             if cursor.pos > start:
                 continue
         cursor.pos = start
-        if depth == 0 and d.described and _continues(reader):
+        if depth == 0 and d.described and _continues(reader, d):
             continue
         cursor.pos = start
         return
@@ -78,7 +97,7 @@ def read_partitive_or_part(reader: NounPhraseReader, d: Draft) -> None:
         _part_of(reader, d)
 
 
-def _continues(reader: NounPhraseReader) -> bool:
+def _continues(reader: NounPhraseReader, d: Draft) -> bool:
     """Step over "," or "and" when a further modifier of the same thing follows ("on the left, behind the laptop")."""
     cursor = reader.cursor
     comma = cursor.take(",")
@@ -86,6 +105,8 @@ def _continues(reader: NounPhraseReader) -> bool:
     if not (comma or joined) or reader.starts_clause():
         return False
     i = cursor.pos
+    if comma and cursor.word() in {"left", "right"} and i + 1 >= cursor.end:  # "chair in front, left"
+        return True
     while (
         i < cursor.end
         and not ANCHORED.find(cursor, i)
@@ -96,8 +117,11 @@ def _continues(reader: NounPhraseReader) -> bool:
             "is",
             "are",
             "not",
+            "does",
+            "do",
             *lx.POSTURES,
             *lx.INTENSIFIERS,
+            *lx.STANDS,
         }
     ):
         i += 1
@@ -105,6 +129,13 @@ def _continues(reader: NounPhraseReader) -> bool:
         return False
     word = cursor.tokens[i].word
     if comma and not joined and (word in lx.SUPERLATIVES or word in lx.COMPARATIVES):
+        return True
+    if comma and not joined and word in lx.ORDINALS and not d.nouns and cursor.tokens[i + 1 : i + 2]:
+        cursor.pos = i + 1
+        d.ordinal = lx.ORDINALS[word]
+        cursor.take("one")
+        return read_ordinal_direction(cursor, d)
+    if d.relative and word in _VERBS:
         return True
     return bool(ANCHORED.find(cursor, i) or UNANCHORED.find(cursor, i)) or cursor.word() in {"not", "that", "which"}
 
@@ -124,12 +155,16 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     """A relation or place, with what leads up to it: "that is not", "standing", "right"."""
     cursor = reader.cursor
     start = cursor.pos
-    relative = cursor.take_any({"that", "which", "who"})
+    relative = bool(cursor.take_any({"that", "which", "who"}))
+    if start and cursor.tokens[start - 1].word in {"and", "but", ",", "or"}:
+        relative = relative or d.relative  # "that is on the tray and is left of the box"
     negated = False
     while not cursor.done:
         found = ANCHORED.find(cursor) or UNANCHORED.find(cursor)
         word = cursor.word()
         if found and not (word == "right" and only_strengthens(cursor)):
+            break
+        if relative and word in _VERBS:
             break
         if word in {"not", "neither"}:
             negated = not negated
@@ -141,8 +176,15 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         ):
             break
         cursor.pos += 1
-    if relative and not (ANCHORED.find(cursor) or UNANCHORED.find(cursor)) and _predicative(reader, d, negated, start):
+    if relative and cursor.word() in _VERBS and _verbal(reader, d, depth, negated):
+        d.relative = True
         return True
+    if relative and not (ANCHORED.find(cursor) or UNANCHORED.find(cursor)) and _predicative(reader, d, negated, start):
+        d.relative = True
+        return True
+    if _both_sides(reader, d, depth, negated) or _of_the_last(reader, d, negated):
+        return True
+    d.relative = d.relative or relative
     place, anchored = UNANCHORED.find(cursor), ANCHORED.find(cursor)
     if place and (anchored is None or place[1] > anchored[1]):
         cursor.pos = place[1]
@@ -168,11 +210,30 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     else:
         if _viewer(reader, d, predicate, negated):
             return True
-        anchor = reader.entity(depth + 1)
+        away = predicate == "facing" and cursor.word() == "away"
+        if reader.reciprocal is not None and cursor.done and predicate == "touching":
+            anchor: Entity | None = reader.reciprocal
+        else:
+            anchor = None if away else _one_another(reader, d) or reader.entity(depth + 1)
         anchors = () if anchor is None else (anchor,)
+    if not anchors and place and place[1] == stop:  # "the book on top"
+        _add_place(d, place[0], negated)
+        cursor.pos = stop
+        return True
+    if not anchors and predicate == "facing" and cursor.take("away"):
+        negated = not negated
+        cursor.take("from")
+        if _viewer(reader, d, predicate, negated):
+            return True
+        anchor = reader.entity(depth + 1)
+        if anchor is None:
+            d.relations.append(Relation(predicate, (), negated, text="facing away"))
+            return True
+        anchors = (anchor,)
     if not anchors:
         cursor.pos = start
         return False
+    _refuse_comparison(anchors[0])
     text = cursor.text(phrase_start, stop)
     predicate, anchors = _table_center(predicate, anchors)
     if predicate in {"left_of", "right_of"} and anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS:
@@ -185,6 +246,82 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     ):
         return True
     d.relations.append(Relation(predicate, anchors, negated, text))
+    return True
+
+
+def _one_another(reader: NounPhraseReader, d: Draft) -> Entity | None:
+    """ "each other", "the others": any other of the same kind."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.skip_articles()
+    if d.nouns and (cursor.take("others") or cursor.take("other", "ones")):
+        noun = d.settle_number()
+        return Entity(noun, noun, number=None, text="the others")
+    cursor.pos = start
+    if not cursor.take("one-another"):
+        return None
+    if reader.reciprocal is not None:
+        return reader.reciprocal
+    noun = d.settle_number()
+    return Entity(noun, noun, definite=False, text="each other")
+
+
+def _verbal(reader: NounPhraseReader, d: Draft, depth: int, negated: bool) -> bool:
+    """ "that contains an apple", "that does not touch the wall"."""
+    cursor = reader.cursor
+    start = cursor.pos
+    predicate = _VERBS[cursor.word()]
+    cursor.pos += 1
+    anchor = reader.entity(depth + 1)
+    if anchor is None:
+        cursor.pos = start
+        return False
+    if predicate == "contains" and cursor.take("on", "it"):
+        predicate = "supports"
+    else:
+        _ = cursor.take("in", "it") or cursor.take("inside")
+    negated = negated != (anchor.number == 0)
+    d.relations.append(Relation(predicate, (replace(anchor, number=1) if anchor.number == 0 else anchor,), negated))
+    return True
+
+
+def _both_sides(reader: NounPhraseReader, d: Draft, depth: int, negated: bool) -> bool:
+    """ "behind and to the left of the box": two relations to one thing."""
+    cursor = reader.cursor
+    start = cursor.pos
+    first = _HALVES.find(cursor)
+    if first is None or first[1] >= cursor.end or cursor.tokens[first[1]].word not in {"and", ",", "but"}:
+        return False
+    cursor.pos = first[1] + 1
+    cursor.take("and")
+    cursor.take_any(lx.INTENSIFIERS)
+    second = ANCHORED.find(cursor)
+    if second is None or second[0] not in _DIRECTIONS or reader.starts_clause():
+        cursor.pos = start
+        return False
+    cursor.pos = second[1]
+    anchor = reader.entity(depth + 1)
+    if anchor is None or second[0] == first[0]:
+        cursor.pos = start
+        return False
+    d.relations += [Relation(predicate, (anchor,), negated) for predicate in (first[0], second[0])]
+    return True
+
+
+def _of_the_last(reader: NounPhraseReader, d: Draft, negated: bool) -> bool:
+    """ "the laptop and the mouse to its right"."""
+    cursor = reader.cursor
+    start = cursor.pos
+    if not (reader.mentions and cursor.take_any({"to", "on", "at"}) and cursor.take_any({"its", "their"})):
+        cursor.pos = start
+        return False
+    side = cursor.take_any({"left", "right"})
+    if not side or (is_content(cursor.word()) and cursor.word() not in {"side", "hand"}):
+        cursor.pos = start
+        return False
+    cursor.take("hand")
+    cursor.take("side")
+    d.relations.append(Relation(f"{side}_of", (reader.mentions[-1],), negated))
     return True
 
 
@@ -240,6 +377,11 @@ def _table_center(predicate: str, anchors: tuple[Entity, ...]) -> tuple[str, tup
     """ "from table center", "at the table edge": the place is the last word of the anchor's noun."""
     place = {"center": "at_center_of", "middle": "at_center_of", "edge": "at_edge_of", "corner": "at_corner_of"}
     whole = next((r.anchors for r in anchors[0].relations if r.predicate == "part_of"), None)
+    sides = [k.key for k in anchors[0].rankings if k.key in {"left", "right", "front", "back"}]
+    if (
+        anchors[0].noun in {THING, "side"} and whole and sides and predicate in {"at", "in", "on"}
+    ):  # "on the plate's left"
+        return KEY_PREDICATE[sides[0]], whole
     if anchors[0].noun in place and whole and predicate in {"at", "in", "on", "near", "next_to"}:
         return place[anchors[0].noun], whole
     head, _, last = anchors[0].noun.rpartition(" ")
@@ -275,6 +417,14 @@ def _predicative(reader: NounPhraseReader, d: Draft, negated: bool, start: int) 
     return True
 
 
+def _refuse_comparison(anchor: Entity) -> None:
+    """Refuse "of the same color" and "by size": they compare things with one another, which no single frame relation does."""
+    if anchor.noun in {"color", "size", "kind", "type", "shape", "sort"} and not anchor.attributes:
+        raise CommandError(
+            f'did not understand "{anchor.text}" as a way to tell things apart; say the {anchor.noun} itself'
+        )
+
+
 def _part_of(reader: NounPhraseReader, d: Draft) -> bool:
     """ "the top drawer of the cabinet", "the handle of the mug"."""
     cursor = reader.cursor
@@ -286,6 +436,7 @@ def _part_of(reader: NounPhraseReader, d: Draft) -> bool:
     if whole is None:
         cursor.pos = start
         return False
+    _refuse_comparison(whole)
     if whole.noun in lx.SCENE_NOUNS:
         return True
     d.relations.append(Relation("part_of", (whole,), text="of"))

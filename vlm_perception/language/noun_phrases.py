@@ -12,7 +12,7 @@ from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers, read_partitive_or_part
 from vlm_perception.language.morphology import singular
-from vlm_perception.language.prepositions import ANCHORED, PARTICIPLES, UNANCHORED
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, PARTICIPLES, UNANCHORED
 from vlm_perception.language.selections import EXCEPTIONS
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.types import CommandError, Entity, Ranking, Relation
@@ -20,6 +20,8 @@ from vlm_perception.types import CommandError, Entity, Ranking, Relation
 _MAX_DEPTH = 10
 _VERBAL = frozenset("contains contain touches touch faces surrounds".split())
 _INDEFINITE_PRONOUNS = frozenset("something anything everything nothing".split())
+_HELPERS = frozenset("can could will would do does did".split())
+_TO_VERBS = frozenset("place put drop stack".split())
 
 
 class NounPhraseReader:
@@ -29,6 +31,8 @@ class NounPhraseReader:
         self.cursor = cursor
         self.mentions: list[Entity] = []
         self._subject_only = False
+        self.reciprocal: Entity | None = None  # whom "each other" speaks of in a claim
+        self.others: list[Entity] = []  # what "the other one" may be set against, before all that was mentioned
         self.to_is_goal = False  # in "move X to Y", "to" opens the destination, not "closest to"
 
     # ------------------------------------------------------------------ public
@@ -56,9 +60,12 @@ class NounPhraseReader:
         while draft.nouns and cursor.word() == "'s" and self._owns_part():
             cursor.pos += 1
             owner = draft.freeze(cursor.text(start, owner_stop))
-            draft = Draft(relations=[Relation("part_of", (owner,), text="'s")])
+            draft = Draft(relations=[Relation("part_of", (owner,), text="'s")], determined=True)
             self._premodifiers(draft)
             self._nouns(draft)
+        if draft.nouns == ["row"] and draft.places:  # "middle row, second from left"
+            draft.relations += [Relation(KEY_PREDICATE[place], text="row") for place in draft.places]
+            draft.nouns, draft.places, draft.generic = [], [], True
         if not (self._subject_only and depth == 0):
             read_modifiers(self, draft, depth)
         elif cursor.word() == "of":
@@ -94,7 +101,7 @@ class NounPhraseReader:
                 break
             found.append(entity)
             mark = cursor.pos
-            cursor.take(",")
+            _ = cursor.take(",") or cursor.take(";")
             joined = cursor.take("and") or cursor.take("or") or cursor.take("as", "well", "as") or cursor.take("plus")
             cursor.take("also")
             if joined and cursor.word() == "then" and not self.starts_clause():
@@ -259,11 +266,16 @@ class NounPhraseReader:
             if word in _INDEFINITE_PRONOUNS and not d.nouns:
                 cursor.pos += 1
                 d.generic, d.definite = True, word == "everything"
+                if word == "nothing":
+                    d.number, d.counted = 0, True
                 if word == "everything":
                     d.number, d.counted = None, True
                 attribute = take_attribute(cursor, predicative=True)
                 if attribute is not None:
                     d.attributes.append(attribute)
+                if cursor.word() == "to" and is_content(cursor.word(1)) and cursor.word(1) not in lx.POSITIONS:
+                    said = " ".join(t.raw for t in cursor.tokens[cursor.pos : cursor.end])
+                    raise CommandError(f'did not understand "{said}" in "{word} {said}"; say what thing is meant')
                 return
             if word == "'s" and d.nouns and not self._owns_part() and is_content(following):
                 cursor.pos += 1
@@ -285,6 +297,9 @@ class NounPhraseReader:
             while is_content(cursor.word()) and not ANCHORED.find(cursor) and cursor.word() not in lx.POSTURES:
                 d.nouns.append(cursor.word())
                 cursor.pos += 1
+                if cursor.word() == "'s" and is_content(cursor.word(1)):  # "can of Campbell's soup"
+                    d.nouns[-1] += "'s"
+                    cursor.pos += 1
                 if cursor.word() == "and" and (d.nouns[-1], cursor.word(1)) in lx.BINOMIALS:
                     d.nouns += ["and", cursor.word(1)]
                     cursor.pos += 2
@@ -300,6 +315,8 @@ class NounPhraseReader:
             i += 1
         if i > cursor.pos + 1 and (i >= cursor.end or not is_content(cursor.tokens[i].word)):
             i -= 1  # "the table's center"
+            if cursor.tokens[i].word in lx.POSITIONS:  # "the plate's left"
+                return True
         return i < cursor.end and singular(cursor.tokens[i].word)[0] in lx.PARTS
 
     def _is_filling(self) -> bool:
@@ -335,6 +352,22 @@ class NounPhraseReader:
             return True
         if kind_of(word) in {"color", "state"} and word not in lx.NOUN_TOO - {"open"} and not is_content(following):
             return True
+        if word in {"made", "colored"} and following in lx.PREPOSITIONS | lx.COLORS | lx.COLOR_MODIFIERS:
+            return True
+        if word == "most" and following in lx.POSITIONS.keys() | {"to", "on", "at", "toward"}:
+            return True
+        if word in _HELPERS and following in {"you", "we", "i", "be"}:  # "how many mugs can you see"
+            return True
+        if word in _TO_VERBS and following in {"it", "them", "on", "in", "into", "onto", "inside"}:
+            return True  # "pick cup place in basket"
+        if word in {"called", "named"} and (following in lx.STOPS or not following):
+            return True
+        if word in {"counting", "counted", "starting"} and following in {"from", "at"}:
+            return True
+        if word == "cut" and following == "off":
+            return True
+        if self._places_end_it():
+            return True
         if any(cursor.reach(pattern) >= 0 for pattern in EXCEPTIONS):
             return True
         if ANCHORED.find(cursor) or UNANCHORED.find(cursor):
@@ -344,6 +377,16 @@ class NounPhraseReader:
         if word in lx.POSTURES | lx.STANDS | lx.INTENSIFIERS | lx.VAGUE_TAILS | {"left", "right"}:
             return not is_content(following) or bool(ANCHORED.find(cursor, cursor.pos + 1))
         return False
+
+    def _places_end_it(self) -> bool:
+        """Whether place words stand here and end the phrase: "person far left", "donut top left"."""
+        cursor = self.cursor
+        i = cursor.pos
+        while i < cursor.end and (cursor.tokens[i].word in lx.POSITIONS or cursor.tokens[i].word in {"far", "most"}):
+            i += 1
+        words = [t.word for t in cursor.tokens[cursor.pos : i]]
+        ended = i >= cursor.end or cursor.tokens[i].word in {",", ".", "and"}
+        return ended and len(words) > 1 and words[-1] in lx.POSITIONS and bool({"left", "right"} & set(words))
 
     # ------------------------------------------------------------------ coordination and reference
 
@@ -360,9 +403,20 @@ class NounPhraseReader:
         return not singular(cursor.tokens[i - 1].word)[1]
 
     def _lists_on(self) -> bool:
-        """After a comma without "and": another item, when an "and" closes the list further on."""
+        """After a comma without "and": another item, when an "and" closes the list, or nothing but items follows."""
         cursor = self.cursor
-        return self._starts_noun_phrase() and any(t.word == "and" for t in cursor.tokens[cursor.pos : cursor.end])
+        if not self._starts_noun_phrase():
+            return False
+        rest = [t.word for t in cursor.tokens[cursor.pos : cursor.end]]
+        items = [part.split() for part in " ".join(rest).replace(";", ",").split(" , ")]
+        plain = all(
+            item
+            and all(is_content(w) or w in lx.ARTICLES for w in item)
+            and not kind_of(item[-1])
+            and item[-1] not in lx.POSITIONS.keys() | lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys() | {"one", "ones"}
+            for item in items
+        )
+        return "and" in rest or "or" in rest or plain
 
     def _starts_noun_phrase(self) -> bool:
         word = self.cursor.word()
@@ -372,13 +426,19 @@ class NounPhraseReader:
 
     def _inherit(self, d: Draft) -> None:
         """ "the other one", "the blue one": take the noun of what was mentioned before."""
-        if d.other and self.mentions:
-            last = self.mentions[-1]
+        known = self.others or self.mentions
+        if d.other and not known and not d.nouns and d.generic:
+            raise CommandError('what is "the other one" other than? name the thing, for example "the other mug"')
+        if d.other and known:
+            last = known[-1]
             if d.nouns:
                 noun = singular(d.nouns[-1])[0]
                 same = [m for m in self.mentions if m.noun.split()[-1:] == [noun]]
                 last = same[-1] if same else last
             d.exclude.append(last)
-        if not d.nouns and (d.generic or d.other) and self.mentions and self.mentions[-1].noun != THING:
-            d.nouns = self.mentions[-1].noun.split()
-            d.counted = True
+        if not d.nouns and (d.generic or d.other) and known and known[-1].noun != THING:
+            d.nouns = known[-1].noun.split()
+            if d.number is not None or not d.other:
+                d.counted = True
+            if d.other and known[-1].number is None:
+                d.number, d.counted = None, True

@@ -9,9 +9,10 @@ from vlm_perception.language.claims import read_statement
 from vlm_perception.language.clauses import ClauseReader
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.questions import read_question
+from vlm_perception.language.rewrites import plainer
 from vlm_perception.language.screening import screen
 from vlm_perception.language.tokens import Cursor, Token, tokenize
-from vlm_perception.types import CommandError, Query, Role, RoleEntity, Task
+from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
 
 _OPENERS: Final = tuple(
     tuple(phrase.split())
@@ -22,18 +23,26 @@ _OPENERS: Final = tuple(
         "you must|you have to|you need to|help me|help me to|go and|go ahead and|try to|let us|your task is to|the task is to|be so kind to|"
         "be so kind and|if you can|if possible|just|next|then|first|finally|task|command|i am after|the goal is to|make sure to|it would be great if you could|"
         "be careful and|carefully|gently|slowly|quickly|thank you|thanks|sorry|excuse me|you can|you could|the robot should|robot should|"
-        "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able"
+        "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able|"
+        "be so kind as to|be kind enough to|would you be so kind as to|would you be able to|would you be kind enough to|would it be possible to|"
+        "it would be nice if you could|it would be nice to|i was wondering if you could|i wonder if you can|can we|can i get|could i get|may i get|"
+        "i lost|i have lost|i can not find|i could not find|i can not see|do you know where|have you seen|did you see|hi there|hey there|"
+        "hello there|good morning|good afternoon|good evening|no|yes|sure|great|tell me|let me know|if you do not mind|when you can|alright then|"
+        "do you think you could|do you think you can|any chance you could|go|come|your job is to|i would be happy if you could|i would love"
     ).split("|")
 )  # fmt: skip
 _CLOSERS: Final = tuple(
     tuple(phrase.split())
     for phrase in (
         "please|thanks|thank you|thank you very much|thanks lot|now|right now|for me|if you can|if possible|if you please|if you would|if you do not mind|"
-        "will you|would you|could you|can you|ok|okay|robot|asap|immediately|quickly|carefully|gently|slowly|so much|sir|mate|buddy|again|thanks so much"
+        "will you|would you|could you|can you|ok|okay|robot|asap|immediately|quickly|carefully|gently|slowly|so much|sir|mate|buddy|again|thanks so much|"
+        "thanks in advance|thank you in advance|thank you so much|many thanks|cheers|ta|if you would not mind|when you can|if that is ok|dear|friend|"
+        "right|is not it|are not they|is it not|correct|at once|as soon as possible|would you kindly|kindly"
     ).split("|")
 )  # fmt: skip
 _GREETINGS: Final = frozenset(
-    "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot".split()
+    "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot wait go come quit exit cancel good morning "
+    "afternoon evening night there everyone cheers sure great nice none nothing".split()
 )
 _PUNCTUATION: Final = frozenset(",.;:?!&+'s")
 _AFTER_DEGREE: Final = lx.PREPOSITIONS | lx.COMPARATIVES.keys() | {"left", "right"}
@@ -87,7 +96,7 @@ def parse_statement(text: str) -> Query:
 
 def _prepare(text: str) -> tuple[str, list[Token]]:
     clean = screen(text)
-    tokens = _strip_politeness(tokenize(clean))
+    tokens = plainer(_strip_politeness(_without_number(tokenize(clean))))
     words = [t.word for t in tokens if t.word not in _PUNCTUATION]
     if not any(any(c.isalpha() for c in word) for word in words):
         raise CommandError(f'nothing to find in "{_short(clean)}"; {_HINT}')
@@ -119,9 +128,17 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
                 len(rest) > n
                 and tuple(t.word for t in rest[-n:]) == pattern
                 and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}
+                and (pattern != ("right",) or (rest[-2].word == "," and len(rest) > 4))
             ):
                 rest, changed = rest[:-n], True
     return _without_degrees([t for t in rest if t.word != "please"])
+
+
+def _without_number(tokens: list[Token]) -> list[Token]:
+    """Drop the number of a list: "1. find the mug"."""
+    if len(tokens) > 2 and tokens[0].raw.isdigit() and tokens[1].word in {".", ":"}:
+        return tokens[2:]
+    return tokens
 
 
 def _without_degrees(tokens: list[Token]) -> list[Token]:
@@ -143,6 +160,15 @@ def _safe_opener(cursor: Cursor, pattern: tuple[str, ...], stop: int) -> bool:
     following = cursor.tokens[stop].word if stop < cursor.end else ""
     if pattern in {("can", "you"), ("could", "you"), ("do", "you")} and following == "see":
         return False
+    if pattern in {("no",), ("yes",), ("sure",), ("great",), ("go",), ("come",)}:
+        return following == "," or (
+            pattern[0] in {"go", "come"} and following in {"find", "get", "pick", "fetch", "grab"}
+        )
+    if pattern == ("tell", "me"):
+        further = cursor.tokens[stop + 1].word if stop + 1 < cursor.end else ""
+        return following in {"what", "which", "who", "how"} and further != "many"
+    if pattern in {("did", "you", "see"), ("have", "you", "seen")}:
+        return following in lx.ARTICLES | lx.POSSESSIVES
     if pattern in {("first",), ("next",), ("just",)}:
         return following in {",", "pick", "take", "put", "open", "find", "grab", "close", "turn", "move", "place", "go"}
     if pattern in {("robot",), ("task",), ("command",), ("test",), ("well",), ("quick",)}:
@@ -183,6 +209,7 @@ def _command(cursor: Cursor, clean: str) -> Query | None:
     if plan is None or not (plan.targets or plan.destinations):
         return None
     _check_rest(cursor, clean)
+    _refuse_none([*plan.targets, *(d.entity for d in plan.destinations)], clean)
     return Query(clean, plan.task, plan.action, plan.items(), (), plan.numbered_steps())
 
 
@@ -192,7 +219,13 @@ def _description(cursor: Cursor, clean: str) -> Query | None:
     if not entities:
         return None
     _check_rest(cursor, clean)
+    _refuse_none(entities, clean)
     return Query(clean, Task.LOCATE, "", tuple(RoleEntity(Role.TARGET, e) for e in entities))
+
+
+def _refuse_none(entities: list[Entity], clean: str) -> None:
+    if any(entity.number == 0 for entity in entities):
+        raise CommandError(f'"{_short(clean)}" asks for nothing; say a thing to find, or ask "are there no mugs?"')
 
 
 def _check_rest(cursor: Cursor, clean: str) -> None:

@@ -16,15 +16,17 @@ from vlm_perception.language.claims import (
     take_phrase,
 )
 from vlm_perception.language.draft import THING
-from vlm_perception.types import Entity, Query, Role, RoleEntity, Task
+from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
+    from vlm_perception.language.tokens import Cursor
 
 _CLAIM: Final = ("is it true that", "check whether", "check if", "check that", "verify that", "verify whether", "verify if", "verify",
                  "confirm that", "confirm", "tell me if", "tell me whether", "true or false", "is it correct that", "make sure that",
                  "make sure", "it is true that", "see if", "see whether")  # fmt: skip
-_HOW_MANY: Final = ("how many", "count how many", "count number of", "tell me how many", "what is number of", "what number of", "number of", "what is count of",
+_HOW_MANY: Final = ("how many", "count how many", "count number of", "tell me how many", "what is number of", "what number of", "number of", "total number of",
+                    "what is count of",
                     "give me number of", "count up", "count", "give me count of", "what is total number of")  # fmt: skip
 _SCENE_TALK: Final = ("describe scene", "describe image", "describe picture", "describe this", "describe it", "describe what you see", "describe view",
                       "what do you see", "what can you see", "what is in image", "what is in scene", "what is in picture", "what is in view",
@@ -32,22 +34,45 @@ _SCENE_TALK: Final = ("describe scene", "describe image", "describe picture", "d
                       "caption", "describe", "what do you see in image", "describe everything", "give me caption", "describe frame",
                       "list objects", "list all objects", "list everything", "describe table", "describe workspace", "summarize scene",
                       "tell me what you see", "what objects are there", "what objects do you see", "what things are there", "caption scene")  # fmt: skip
+_ASKS: Final = lx.BE | frozenset("how where which does do did count".split())
+_MEANS_NOTHING: Final = (
+    frozenset(", . ? ! ; : and then so there here now in total altogether please are is exist visible".split())
+    | lx.ARTICLES
+)
 _FACTS: Final = frozenset(
     "color colour size shape material kind type state brand name text word letter number time".split()
 )
 
 
 def read_question(reader: ClauseReader, text: str) -> Query | None:
-    """Read a question or a statement; None when the command is neither."""
+    """Read a question or a statement; None when the command is neither.
+
+    Raises:
+        CommandError: it is a question of which a part was not understood.
+    """
     cursor = reader.cursor
+    asks = cursor.word() in _ASKS
+    left = ""
     for read in (_count, _scene, _claim, _exists, _where_which, _what, _yes_no, _declarative):
         start = cursor.pos
         query = read(reader, text)
         if query is not None:
-            return query
+            rest = _left_over(cursor)
+            if not rest or query.task in {Task.ASK, Task.DESCRIBE}:
+                return query
+            left = left or rest
         cursor.pos = start
         reader.mentions.clear()
+    if asks and left:
+        raise CommandError(f'did not understand "{left}" in "{text[:60]}"; say it in simpler words')
     return None
+
+
+def _left_over(cursor: Cursor) -> str:
+    """What a reader left unread, if that means anything."""
+    start = cursor.pos
+    rest = [t for t in cursor.tokens[start : cursor.end] if t.word not in _MEANS_NOTHING]
+    return cursor.text(start, cursor.end) if rest else ""
 
 
 def _targets(entities: list[Entity]) -> tuple[RoleEntity, ...]:
@@ -60,6 +85,7 @@ def _all(entity: Entity) -> Entity:
 
 def _count(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
+    cursor.skip_articles()
     if not take_phrase(cursor, _HOW_MANY):
         return None
     cursor.take("of")
@@ -139,7 +165,25 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
     """ "where is the mug", "which mug is closest to the camera", "which of the mugs is red"."""
     cursor = reader.cursor
     if cursor.take("where"):
-        if not (cursor.take_any(lx.BE) or take_phrase(cursor, ("can i find", "do you see", "did i put", "can i see"))):
+        if not (
+            cursor.take_any(lx.BE)
+            or take_phrase(
+                cursor,
+                (
+                    "can i find",
+                    "do you see",
+                    "did i put",
+                    "can i see",
+                    "did you see",
+                    "did i leave",
+                    "have you seen",
+                    "did you put",
+                    "can you see",
+                    "do i find",
+                    "did you leave",
+                ),
+            )
+        ):
             return None
         entities = reader.entities()
         return Query(text, Task.LOCATE, "", _targets(entities)) if entities else None
@@ -170,7 +214,7 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
     """ "what is on the plate", "what color is the mug", and other open questions for a model that answers."""
     cursor = reader.cursor
     word = cursor.word()
-    if word not in {"what", "who", "why", "when", "how", "whose", "read"}:
+    if word not in {"what", "who", "why", "when", "how", "whose", "read"} or cursor.word(1) == "many":
         return None
     cursor.pos += 1
     if word == "what" and cursor.word() in _FACTS:

@@ -28,9 +28,19 @@ _FOREIGN: Final = frozenset(
     # Portuguese
     "os uma umas ao à da na em perto atrás frente esquerda direita pegue pega coloque me encontre onde caneca "
     "vermelha prato tigela preta e o "
+    # Nordic
+    "det röda røde rødt kopp koppen kop tallrik tallerken skålen och og bredvid ved siden punainen kuppi muki ota lautanen "
+    # Slavic, Turkish, Hungarian, Romanian, Indonesian, written without their accents
+    "kubek czerwony talerz miska wez podnies hrnek talir cerveny bardak bardagi tabak kirmizi koy vedd piros bogre csesze "
+    "ceasca rosie farfurie cana ambil cangkir merah piring letakkan gelas mangkuk atas yang "
     # Dutch
     "het een en naast onder achter tussen pak geef zet leg waar rode beker bord linker kom zwarte links".split()
 ) - frozenset("me on in a die an a i to is as do no so he was hat war am at am kiste un prato leg zet".split())  # fmt: skip
+_LEADING_ARTICLES: Final = frozenset(
+    "ein eine einen une una uno un la le el il lo los las les der das het os uma um en ett et".split()
+)
+# Accents of English loanwords and brand names: café, jalapeño, crème brûlée, Häagen.
+_BORROWED: Final = frozenset("àáâãäåçèéêëìíîïñòóôõöøùúûüýßæœ")
 _ENGLISH: Final = frozenset(
     "the an of to at by for with from and are that this which pick put place find get take give show "
     "where how what it them near left right next between behind front under above please one all both red blue green "
@@ -71,8 +81,22 @@ def screen(text: str) -> str:
             f'did not understand "{_short(" ".join(strange))}": only English commands are understood, unless a model '
             f"that speaks the language is chosen; {_HINT}"
         )
+    _refuse_rare_accents(clean)
     _refuse_foreign(clean)
     return clean
+
+
+def _refuse_rare_accents(clean: str) -> None:
+    """Refuse words with Latin letters that English does not even borrow: Polish, Czech, Turkish, Vietnamese ..."""
+    words = re.findall(r"[^\W\d_]+", clean)
+    rare = [
+        w for w in words if any(not c.isascii() and c.lower() not in _BORROWED for c in unicodedata.normalize("NFC", w))
+    ]
+    if rare and (len(rare) > 1 or not any(w.lower() in _ENGLISH for w in words)):
+        raise CommandError(
+            f'did not understand "{_short(" ".join(rare))}" in "{_short(clean)}": only English commands are '
+            f"understood, unless a model that speaks the language is chosen; {_HINT}"
+        )
 
 
 def _is_foreign_letter(c: str) -> bool:
@@ -87,6 +111,10 @@ def _refuse_foreign(clean: str) -> None:
         return
     foreign = [word for word in words if word in _FOREIGN]
     accented = [word for word in words if not word.isascii()]
+    if words[:1] == ["die"] and accented:
+        foreign.insert(0, "die")
+    if len(words) == 2 and words[0] in _LEADING_ARTICLES:  # "une pomme"
+        foreign = words
     if len(foreign) >= 2 or (foreign and (accented or len(foreign) == len(words))):
         raise CommandError(
             f'did not understand "{_short(" ".join(foreign))}" in "{_short(clean)}": only English commands are '

@@ -69,6 +69,15 @@ def _bare_number(cursor: Cursor) -> Entity | None:
     return Entity(THING, THING, number=number) if number > 1 else None
 
 
+def is_clause_ahead(reader: NounPhraseReader, pos: int) -> bool:
+    """Whether a verb stands at ``pos``."""
+    cursor = reader.cursor
+    here, cursor.pos = cursor.pos, pos
+    found = reader.starts_clause()
+    cursor.pos = here
+    return found
+
+
 def read_exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     """ "except the red one", "but not the mug", "not the red one"."""
     cursor = reader.cursor
@@ -81,6 +90,8 @@ def read_exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
             cursor.pos = stop
             matched = True
             break
+    if not matched and (d.number is None or not d.definite) and not is_clause_ahead(reader, cursor.pos + 1):
+        matched = bool(cursor.take("but")) and cursor.word() != "not"  # "all mugs but the red one"
     if not matched and not (cursor.take("not") and cursor.word() in lx.ARTICLES | lx.DEMONSTRATIVES):
         cursor.pos = start
         return False
@@ -88,7 +99,7 @@ def read_exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         cursor.pos = start  # "but not on the plate" is a relation
         return False
     mentions = list(reader.mentions)
-    noun = d.settle_number()
+    noun = d.settle_number() if d.nouns else THING
     if noun != THING:
         reader.mentions = [Entity(noun=noun, phrase=noun)]
     excluded = reader.entities(depth=1)

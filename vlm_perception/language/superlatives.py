@@ -21,9 +21,8 @@ def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
     if d.ordinal is None:
         return False
     start = cursor.pos
-    cursor.take("counting")
-    cursor.take("counted")
-    cursor.take("starting")
+    cursor.take_any({"when", "if"})
+    cursor.take_any({"counting", "counted", "starting"})
     linked = cursor.take_any({"from", "on", "at", "to", "in"})
     if linked:
         cursor.skip_articles()
@@ -127,6 +126,21 @@ def _compared(reader: NounPhraseReader, d: Draft, key: str) -> bool:
     return False
 
 
+def _most(cursor: Cursor, d: Draft, ordinal: int) -> bool:
+    """ "most to the left", "most left"."""
+    start = cursor.pos
+    if not cursor.take("most"):
+        return False
+    cursor.take_any({"to", "on", "at", "toward"})
+    cursor.skip_articles()
+    word = cursor.take_any(lx.POSITIONS)
+    if not word or is_content(cursor.word()):
+        cursor.pos = start
+        return False
+    d.rankings.append(Ranking(lx.POSITIONS[word], ordinal or 1, text=f"most {word}"))
+    return True
+
+
 def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
     """ "the box furthest to the right", "the mug closer to me", "the one that is tallest"."""
     cursor = reader.cursor
@@ -145,10 +159,10 @@ def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
                 d.ordinal = None
             cursor.pos = start
             return False
+    if _most(cursor, d, ordinal):
+        return True
     cursor.take_any({"most", "very"})
     word = cursor.take_any(lx.SUPERLATIVES) or (cursor.take_any(lx.COMPARATIVES) if cursor.word(1) != "than" else "")
-    if not word and cursor.word() == "most" and cursor.word(1) in lx.POSITIONS:
-        cursor.pos += 1
     if not word:
         cursor.pos = start
         return False

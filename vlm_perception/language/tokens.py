@@ -50,9 +50,9 @@ def _mend(word: str) -> str:
     """American spelling, and typos in function words put right; nouns are left alone."""
     word = lx.SPELLING.get(word, word)
     word = lx.TYPOS.get(word, word)
-    if len(word) >= 6 and word not in _FUZZY and word not in _NOT_FUZZY and word.isascii():
+    if len(word) >= 5 and word not in _FUZZY and word not in _NOT_FUZZY and word.isascii():
         for target in _FUZZY:
-            if _one_edit(word, target):
+            if (len(word) > 5 or len(target) == 6) and _one_edit(word, target):
                 return target
     return word
 

@@ -8,7 +8,7 @@ from vlm_perception.language.tokens import Cursor, Pattern, PatternTable
 
 # A destination belongs to these ("put X on Y"); for the others a place describes the object.
 _MOVE: Final = (
-    "put|place|set|move|lay|stack|insert|drop|transfer|position|slide|push|pull|drag|stick|throw|toss|return|pour|shift|"
+    "put|place|set|pop|move|lay|stack|insert|drop|transfer|position|slide|push|pull|drag|stick|throw|toss|return|pour|shift|"
     "relocate|store|dump|load|carry|deliver|arrange|put down|set down|lay down|put back|place back|put away|bring|"
     "take and put|pick and place|pick up and place|pick up and put|pick and put|grab and put|drop off|hang"
 )
@@ -16,7 +16,7 @@ _ACT: Final = (
     "pick up|pick|grab|grasp|take|get|fetch|hold|lift|lift up|raise|open|open up|close|shut|turn on|turn off|switch on|"
     "switch off|press|touch|wipe|clean|rotate|flip|turn|twist|squeeze|unplug|remove|retrieve|collect|give me|hand me|"
     "pass me|bring me|get me|fetch me|hand over|give|hand|pass|reach for|reach|approach|go to|drive to|navigate to|use|cut|"
-    "wash|uncover|shake|tap|poke|pick out|turn over|move to|grip|catch|take away|take out|clear|avoid|water|unfold|tilt"
+    "wash|uncover|shake|tap|poke|pick out|turn over|move to|grip|catch|take away|take out|clear|avoid|water|unfold|tilt|empty|fill|dry|cover"
 )
 _SEE: Final = (
     "find|find me|locate|detect|segment|show|show me|look for|look at|search for|identify|highlight|track|follow|watch|"
@@ -42,7 +42,7 @@ _BASE: Final[dict[str, str]] = {
 _NOUN_VERBS: Final = frozenset(
     "place set stack drop position slide push pull drag stick store load hold lift press touch wipe turn twist use cut wash "
     "shake tap poke grip catch watch spot mark track outline pass hand return clear water show open clean close hang point "
-    "caption count pour number focus shift squeeze flip get take ground grasp select see pick reach present fold box tilt".split()
+    "caption count pour number focus shift squeeze flip get take ground grasp select see pick reach present fold box tilt empty fill dry cover".split()
 )
 
 
