@@ -1,4 +1,4 @@
-"""``vlm-perception``: say, ground, evaluate, models."""
+"""``vlm-perception``: say, ground, describe, evaluate, models."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from vlm_perception import cli_describe
 from vlm_perception.types import Status, VlmPerceptionError
 
 _EXIT_OK, _EXIT_NO_TARGET, _EXIT_ERROR = 0, 1, 2
@@ -42,9 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     ground.add_argument("--out", type=Path, default=Path("out"), help="folder for overlay.png, result.json")
     ground.add_argument("--json", action="store_true", help="print the result as JSON")
     ground.add_argument("--scene", type=Path, help="also write the frame's colored cloud, .ply or .pcd (Open3D)")
+    ground.add_argument("--heatmap", metavar="PHRASE", help="also write heatmap.png: where the model looked for it")
     ground.add_argument("--show", action="store_true", help="open the cloud and the boxes in a window (Open3D)")
     _add_model_options(ground)
     ground.set_defaults(run=_ground)
+
+    _add_model_options(cli_describe.add_parser(commands))
 
     evaluate = commands.add_parser("evaluate", help="score a model on a folder of referring expressions")
     evaluate.add_argument("folder", type=Path, help="an rgbd-rec/1 folder, or a RefCOCO-style JSON file")
@@ -107,6 +111,9 @@ def _ground(options: argparse.Namespace) -> int:
             print(f"wrote   {options.scene} ({points} points)", file=sys.stderr)
         if options.show:
             view3d.show(frame, answer)
+    if options.heatmap is not None:
+        cli_describe.write_heatmap(options.out / "heatmap.png", pipeline.model, frame, options.heatmap)
+        print(f"wrote   {options.out / 'heatmap.png'}", file=sys.stderr)
     if not options.json:
         print(f"wrote   {options.out / 'overlay.png'}, {options.out / 'result.json'}")
     return _EXIT_OK if answer.status is Status.SUCCEEDED else _EXIT_NO_TARGET

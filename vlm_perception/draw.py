@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.geometry.camera import project
+from vlm_perception.models.base import Heatmap
 from vlm_perception.types import Answer, CameraIntrinsics, Grounding, ObjectGeometry, RgbdFrame, Role, Status
 
 _RGB = tuple[int, int, int]
@@ -84,7 +85,8 @@ def draw_answer(frame: RgbdFrame, answer: Answer) -> NDArray[np.uint8]:
 
     Returns:
         (H, W, 3) uint8 RGB: runner-ups grey, anchors orange, destinations blue, targets green with oriented
-        box and axes (x red, y green, z blue), and a line with the command and the status.
+        box and axes (x red, y green, z blue), a line with the command and the status at the bottom,
+        and the words of the answer at the top.
     """
     image = np.ascontiguousarray(frame.color_rgb).copy()
     scale = max(0.4, frame.color_rgb.shape[1] / 1400)
@@ -103,4 +105,33 @@ def draw_answer(frame: RgbdFrame, answer: Answer) -> NDArray[np.uint8]:
     # The Hershey fonts hold ASCII only.
     caption = f"{answer.command[:90]}  [{answer.status.name}]".encode("ascii", "replace").decode()
     _text(image, caption, (0, image.shape[0] - 1), (255, 255, 255) if good else (255, 120, 120), scale * 1.1)
+    if answer.answer:
+        words = " ".join(answer.answer.split())[:110].encode("ascii", "replace").decode()
+        _text(image, words, (0, 0), (255, 255, 255), scale)
+    return image
+
+
+def draw_heatmap(color_rgb: NDArray[np.uint8], heatmap: Heatmap, phrase: str) -> NDArray[np.uint8]:
+    """Draw where a model looked for a phrase.
+
+    Args:
+        color_rgb: (H, W, 3) uint8.
+        heatmap: (H, W) in [0, 1], of :meth:`vlm_perception.models.base.HeatmapModel.heatmap`.
+        phrase: named in the picture, with the highest value.
+
+    Returns:
+        (H, W, 3) uint8 RGB: the image in grey, under colors from blue (least) to red (most) that are the more
+        opaque the nearer a value is to the highest. Since values compare within one model only, the scale is the
+        picture's own; the number says what its top is.
+    """
+    top = float(heatmap.max(initial=0.0))
+    share = heatmap / top if top > 0 else np.zeros_like(heatmap)
+    levels = np.clip(np.round(share * 255.0), 0, 255).astype(np.uint8)
+    colors = cv2.applyColorMap(levels, cv2.COLORMAP_JET)[:, :, ::-1].astype(np.float32)
+    grey = color_rgb.mean(axis=-1, keepdims=True, dtype=np.float32)
+    opacity = 0.75 * np.sqrt(share)[:, :, None]
+    image = np.ascontiguousarray(((1.0 - opacity) * grey + opacity * colors).astype(np.uint8))
+    scale = max(0.4, color_rgb.shape[1] / 1400)
+    words = f"{phrase[:90]}  [max {top:.2f}]".encode("ascii", "replace").decode()
+    _text(image, words, (0, image.shape[0] - 1), (255, 255, 255), scale * 1.1)
     return image
