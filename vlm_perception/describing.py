@@ -75,6 +75,7 @@ _NEEDS: Final = {
     DescribeTask.REGION: "describes_regions",
     DescribeTask.READ: "reads_text",
 }
+_MAX_TEXT: Final = 4000
 _TEXT: Final = {
     DescribeTask.ASK: "a question in 'text', e.g. 'what is on the plate?'",
     DescribeTask.VERIFY: "a statement in 'text', e.g. 'the bowl is on the plate'",
@@ -108,6 +109,8 @@ def check_request(model: GroundingModel, request: DescribeRequest) -> None:
         CommandError: the model cannot do it (names those that can), or something is missing from the request.
     """
     task, can = request.task, model.capabilities
+    if len(request.text) > _MAX_TEXT:
+        raise CommandError(f"The text has {len(request.text)} characters, more than {_MAX_TEXT}; say less at once.")
     if task in _NEEDS:
         require(model, _NEEDS[task])
     elif task is DescribeTask.CHECK:

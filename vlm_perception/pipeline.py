@@ -76,10 +76,30 @@ class Pipeline:
 
         def work() -> Answer:
             with stages.stage("language"):
-                stages.query = language.parse(command)
-            return self._act(stages, stages.query, command)
+                stages.query, request = self.understand(command)
+            if request is not None:
+                return replace(describing.describe(stages, request), command=command)
+            needs_pose = stages.query.task in (Task.LOCATE, Task.POINT)
+            return stages.ground(stages.query, command, needs_pose=needs_pose)
 
         return _told(stages, command, work)
+
+    def understand(self, command: str) -> tuple[Query, DescribeRequest | None]:
+        """A command's meaning, and what it asks of a model that speaks (None: it is located and resolved).
+
+        Raises:
+            CommandError: it means nothing, or is not for this model; names the models that can.
+        """
+        query = language.parse(command)
+        request = describing.request_of(query, self.model)
+        if request is None:
+            require(self.model, "detects")
+            return query, None
+        try:
+            describing.check_request(self.model, request)
+        except CommandError as error:
+            raise CommandError(f"{error}. Or name the thing to look for, e.g. 'the red mug'.") from error
+        return query, request
 
     def describe(
         self,
@@ -113,18 +133,6 @@ class Pipeline:
             viewpoint=viewpoint,
             canceled=canceled,
         )
-
-    def _act(self, stages: Stages, query: Query, command: str) -> Answer:
-        request = describing.request_of(query, self.model)
-        if request is None:
-            require(self.model, "detects")
-            needs_pose = query.task in (Task.LOCATE, Task.POINT)
-            return stages.ground(query, command, needs_pose=needs_pose)
-        try:
-            describing.check_request(self.model, request)
-        except CommandError as error:
-            raise CommandError(f"{error}. Or name the thing to look for, e.g. 'the red mug'.") from error
-        return replace(describing.describe(stages, request), query=query, command=command)
 
 
 def _told(stages: Stages, command: str, work: Callable[[], Answer]) -> Answer:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vlm_perception.models import factory
-from vlm_perception.models.base import Capabilities
+from vlm_perception.models.base import Capabilities, GroundedText, Mention
 from vlm_perception.ros import model_slot, perception_node
 from vlm_perception.types import Detection
 
@@ -50,10 +50,59 @@ class ColorModel:
         return found
 
 
+class SpeakingModel(ColorModel):
+    """Also says what it sees, where that is, and where it looked."""
+
+    capabilities = Capabilities(
+        detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True, heatmaps=True
+    )
+
+    def caption(self, image_rgb):
+        return self._say(image_rgb, "red cube", "green cube")
+
+    def answer(self, image_rgb, question):
+        if self._raises:
+            raise RuntimeError("the network caught fire")
+        return self._say(image_rgb, "blue cube" if "right" in question else "red cube")
+
+    def read_text(self, image_rgb):
+        return GroundedText("")
+
+    def describe_region(self, image_rgb, box_xyxy):
+        x0, y0, x1, y1 = (round(v) for v in box_xyxy)
+        patch = image_rgb[y0:y1, x0:x1].reshape(-1, 3)
+        color = next(name for name, rgb in COLORS.items() if (patch == rgb).all(axis=1).mean() > 0.5)
+        return GroundedText(f"a {color} cube", (), 0.5)
+
+    def point(self, image_rgb, phrase):
+        (x0, y0, x1, y1) = self._find(image_rgb, ["red cube"])[0].box_xyxy
+        middle = ((x0 + x1) / 2, (y0 + y1) / 2)
+        return GroundedText("", (Mention(None, phrase, ((*middle, *middle),)),), 0.5)
+
+    def heatmap(self, image_rgb, phrase):
+        heat = np.zeros(image_rgb.shape[:2], np.float32)
+        for found in self._find(image_rgb, [phrase]):
+            x0, y0, x1, y1 = (round(v) for v in found.box_xyxy)
+            heat[y0:y1, x0:x1] = 0.8
+        return heat
+
+    def _say(self, image_rgb, *things):
+        text, mentions = "", []
+        for thing in things:
+            text += " beside " if text else ""
+            mentions.append(
+                Mention((len(text), len(text) + len(thing)), thing, (self._find(image_rgb, [thing])[0].box_xyxy,))
+            )
+            text += thing
+        return GroundedText(text, tuple(mentions), 0.5)
+
+
 def build_model(spec: str, **options):
     name, _, argument = spec.partition(":")
     if name == "colors":
         return ColorModel(spec)
+    if name == "speaks":
+        return SpeakingModel(spec, raises=argument == "badly")
     if name == "slow":
         return ColorModel(spec, delay_s=float(argument))
     if name == "raises":

@@ -12,7 +12,7 @@ from perception_harness import CAMERA, LATCHED, NODE, OPTICAL, SENSOR, scene, st
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 from vlm_perception.msg import GroundingResult
-from vlm_perception.srv import Describe, Ground
+from vlm_perception.srv import Ground
 
 from vlm_perception.ros.conversions import depth_to_image, intrinsics_to_camera_info, rgb_to_image
 from vlm_perception.types import Status
@@ -138,28 +138,6 @@ def test_images_of_its_own_without_depth_or_camera(robot):
     result = robot.call("ground", Ground.Request(command="the blue cube", use_images=True)).result
     assert status(result) is Status.NO_INPUT
     assert "0x0" in result.message
-
-
-def test_describe_counts_verifies_and_points(seeing):
-    count = seeing.call("describe", Describe.Request(task="count", text="cubes")).result
-    assert (status(count), count.count) == (Status.SUCCEEDED, 3), count.message
-    where = seeing.call("describe", Describe.Request(task="point", text="the green cube")).result
-    assert status(where) is Status.SUCCEEDED, where.message
-    np.testing.assert_allclose(point(where.targets[0].surface_point), truth_m("green"), atol=0.01)
-    for text, word in (
-        ("the red cube is left of the green cube", "yes"),
-        ("the blue cube is left of the green cube", "no"),
-    ):
-        verdict = seeing.call("describe", Describe.Request(task="verify", text=text)).result
-        assert verdict.answer.lower().startswith(word), verdict.answer
-
-
-@pytest.mark.parametrize("task", ["caption", "ask", "region", "read", "juggle"])
-def test_describe_refuses_what_the_model_cannot_do(robot, task):
-    result = robot.call("describe", Describe.Request(task=task, text="what is this")).result
-    assert status(result) is Status.INVALID_COMMAND
-    assert task in result.message
-    assert "model" in result.message or "known are" in result.message
 
 
 def test_track_follows_and_keeps_ids(seeing):

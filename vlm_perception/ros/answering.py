@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from std_msgs.msg import Header
 
-from vlm_perception import language
+from vlm_perception.attention import attention_image, phrase_of
+from vlm_perception.describing import DescribeRequest, DescribeTask, check_request
 from vlm_perception.geometry.viewpoint import frame_viewpoint
 from vlm_perception.msg import GroundingResult
 from vlm_perception.ros.image_set import ImageSet, to_frame
 from vlm_perception.ros.messages import failure_result, to_result
 from vlm_perception.ros.transforms import NoTransformError, Transforms
 from vlm_perception.tracking import Tracker
-from vlm_perception.types import Answer, CommandError, FloatArray, ImageError, RgbdFrame, Status, Viewpoint
+from vlm_perception.types import Answer, CommandError, FloatArray, ImageError, RgbdFrame, Status, Task, Viewpoint
 
 if TYPE_CHECKING:
     from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -39,6 +41,7 @@ class Request:
         brought: the images came with the request, so they have no age.
         wait: whether to wait for the first images of the stream.
         canceled: asked between stages.
+        describe: what is asked of the ``describe`` service; None: ``command`` says it all.
     """
 
     command: str
@@ -47,17 +50,25 @@ class Request:
     brought: bool = False
     wait: bool = True
     canceled: Callable[[], bool] = lambda: False
+    describe: DescribeRequest | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A result, and what it was made from where there was an image."""
+    """A result, and what it was made from where there was an image.
+
+    Attributes:
+        object_ids: instance id in ``answer`` -> id in ``result``.
+        aims: whether something to act on was asked for; the objects of a caption or a count are no such target.
+    """
 
     result: GroundingResult
     answer: Answer | None = None
     frame: RgbdFrame | None = None
     camera_header: Header = field(default_factory=Header)
     T_target_camera: FloatArray = field(default_factory=lambda: np.eye(4))
+    object_ids: Mapping[int, str] = field(default_factory=dict)
+    aims: bool = False
 
     @property
     def status(self) -> Status:
@@ -111,7 +122,10 @@ class Answering:
         if problem or pipeline is None:
             return failure(Status.MODEL_ERROR, problem)
         try:
-            language.parse(request.command)
+            if request.describe is not None:
+                check_request(pipeline.model, request.describe)
+            else:
+                pipeline.understand(request.command)
         except CommandError as error:  # said before waiting for a camera
             return failure(Status.INVALID_COMMAND, str(error))
 
@@ -134,16 +148,15 @@ class Answering:
         except NoTransformError as error:
             return failure(Status.NO_TRANSFORM, str(error), images)
 
-        answer = pipeline.answer(
-            frame,
-            request.command,
-            up_camera=view.up_camera,
-            viewpoint=view.viewpoint,
-            canceled=request.canceled,
-        )
+        told = {"up_camera": view.up_camera, "viewpoint": view.viewpoint, "canceled": request.canceled}
+        if request.describe is not None:
+            answer = pipeline.describe(frame, request.describe, **told)
+        else:
+            answer = pipeline.answer(frame, request.command, **told)
         if note and frame.depth_m is None and answer.status is Status.NO_DEPTH:
             answer = replace(answer, message=f"{answer.message} {note}")
         tracker = Tracker() if request.brought else self._tracker
+        object_ids = tracker.update(answer.objects, frame.stamp_ns * 1e-9, view.T_target_camera)
         result = to_result(
             answer,
             stamp=images.stamp,
@@ -151,12 +164,25 @@ class Answering:
             T_target_camera=view.T_target_camera,
             request_id=request.request_id,
             model=self.slot.name,
-            object_ids=tracker.update(answer.objects, frame.stamp_ns * 1e-9, view.T_target_camera),
+            object_ids=object_ids,
             input_age_s=0.0 if request.brought else images.age_s(time.monotonic()),
             image_size=(frame.camera.width, frame.camera.height),
         )
         header = Header(stamp=images.stamp, frame_id=images.frame_id)
-        return Outcome(result, answer, frame, header, view.T_target_camera)
+        return Outcome(result, answer, frame, header, view.T_target_camera, object_ids, _aims(request, answer))
+
+    def attention(self, outcome: Outcome) -> NDArray[np.uint8] | None:
+        """Where the model looked for what an outcome is about, drawn over its image; None: there is no such thing.
+
+        Raises:
+            CommandError: the model gives no heatmaps; names those that do.
+            ModelError: it failed.
+        """
+        pipeline, answer, frame = self.slot.pipeline, outcome.answer, outcome.frame
+        phrase = phrase_of(answer) if answer is not None else ""
+        if pipeline is None or frame is None or not phrase or outcome.status is Status.CANCELED:
+            return None
+        return attention_image(pipeline.model, frame.color_rgb, phrase)
 
     def _frame(self, images: ImageSet, settings: Settings) -> tuple[RgbdFrame, str]:
         """Convert a set, once for however many commands look at it."""
@@ -189,6 +215,12 @@ class Answering:
         if settings.viewpoint not in ("camera", camera):
             viewpoint = frame_viewpoint(lookup(camera, settings.viewpoint), settings.viewpoint)
         return _View(target, T_target_camera, up_camera, viewpoint)
+
+
+def _aims(request: Request, answer: Answer) -> bool:
+    if request.describe is not None:
+        return request.describe.task is DescribeTask.POINT
+    return answer.query is not None and answer.query.task in (Task.LOCATE, Task.POINT)
 
 
 def _stale_message(images: ImageSet, inputs: Inputs | None, settings: Settings) -> str:

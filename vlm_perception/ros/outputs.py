@@ -6,14 +6,18 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
 from rclpy.duration import Duration
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
+from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
 from vlm_perception.msg import GroundingResult
+from vlm_perception.ros.conversions import rgb_to_image
 from vlm_perception.ros.markers import to_markers
 from vlm_perception.ros.messages import (
     to_debug_image,
@@ -57,6 +61,7 @@ class Outputs:
         self._points = publisher(PointCloud2, "~/points", _RELIABLE)
         self._markers = publisher(MarkerArray, "~/markers", _RELIABLE)
         self._debug_image = publisher(Image, "~/debug_image", _RELIABLE)
+        self._attention_image = publisher(Image, "~/attention_image", _RELIABLE)
 
     def publish(self, outcome: Outcome, *, debug_image: bool) -> None:
         """Publish an answer about the stream on all topics.
@@ -67,7 +72,7 @@ class Outputs:
         self.publish_result(result)
         with self._lock:
             pose = to_target_pose(result)
-            if pose is not None:
+            if pose is not None and outcome.aims:
                 self._target_pose.publish(pose)
             self._detections.publish(to_detections(result))
             markers, self._marker_keys = to_markers(result, self._marker_keys)
@@ -84,6 +89,16 @@ class Outputs:
                 self._points.publish(to_points(answer, frame.color_rgb, result.header, T))
             if debug_image and self._debug_image.get_subscription_count():
                 self._debug_image.publish(to_debug_image(frame, answer, header))
+
+    @property
+    def attention_wanted(self) -> bool:
+        """Whether someone looks at where the model looks."""
+        return self._attention_image.get_subscription_count() > 0
+
+    def publish_attention(self, image_rgb: NDArray[np.uint8], header: Header) -> None:
+        """Publish a heatmap drawn over the image of a header."""
+        with self._lock:
+            self._attention_image.publish(rgb_to_image(image_rgb, header))
 
     def publish_result(self, result: GroundingResult) -> None:
         """Publish a result alone.

@@ -42,7 +42,7 @@ from vlm_perception.ros.services import Services
 from vlm_perception.ros.track import Track
 from vlm_perception.ros.transforms import Transforms
 from vlm_perception.ros.worker import Job, Worker
-from vlm_perception.types import ModelError, Status
+from vlm_perception.types import CommandError, ModelError, Status
 
 _COMMAND_QOS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 _INPUT_PARAMETERS = ("sync_slop_s", "sync_queue", "image_transport", "depth_transport")
@@ -73,9 +73,9 @@ class PerceptionNode(LifecycleNode):
         self._diagnostics = Diagnostics(self, self._slot, self._qos_watch)
         self._worker = Worker(self._stand_by, self._on_worker_error, self._settings.command_queue)
         waiting = ReentrantCallbackGroup()  # its callbacks await answers without keeping others from running
-        self._track = Track(self._answer, self._publish)
+        self._track = Track(self._answer, self._publish_and_show)
         self._find = FindAction(
-            self, waiting, self._answer, self._publish, self._why_not, self._worker.wake, self._resolve
+            self, waiting, self._answer, self._publish_and_show, self._why_not, self._worker.wake, self._resolve
         )
         Services(self, waiting, self._ask, self._refuse)
         self._listen("~/command", self._on_command)
@@ -186,7 +186,7 @@ class PerceptionNode(LifecycleNode):
         return self.create_subscription(String, topic, callback, _COMMAND_QOS, event_callbacks=events)
 
     def _on_command(self, msg: String) -> None:
-        self._submit(Request(msg.data), lambda _result: None)
+        self._submit(Request(msg.data), lambda _outcome: None)
 
     def _on_track(self, msg: String) -> None:
         why_not = self._why_not()
@@ -224,24 +224,26 @@ class PerceptionNode(LifecycleNode):
         if differ(_MODEL_PARAMETERS) or any(parameter.name in _MODEL_PARAMETERS for parameter in changed):
             self._worker.submit(Job(self._load_model, countable=False))
 
-    async def _ask(self, request: Request) -> GroundingResult:
-        """Queue a request and await its result."""
+    async def _ask(self, request: Request) -> Outcome:
+        """Queue a request and await its outcome."""
         future: Future = Future()
-        self._submit(request, lambda result: self._resolve(future, result))
+        self._submit(request, lambda outcome: self._resolve(future, outcome))
         return await future
 
-    def _submit(self, request: Request, done: Callable[[GroundingResult], None]) -> None:
-        """Queue a request; exactly one result is published and handed to ``done``, whatever happens."""
+    def _submit(self, request: Request, done: Callable[[Outcome], None]) -> None:
+        """Queue a request; exactly one result is published and its outcome handed to ``done``, whatever happens."""
 
         def drop(reason: str) -> None:
-            done(self._publish_failure(request, Status.CANCELED, reason))
+            done(Outcome(self._publish_failure(request, Status.CANCELED, reason)))
 
         def run() -> None:
             outcome = self._answer(request)
             try:
                 self._publish(outcome, brought=request.brought)
             finally:
-                done(outcome.result)
+                done(outcome)
+            if not request.brought:
+                self._show_attention(outcome)
 
         why_not = self._why_not()
         if why_not:
@@ -293,6 +295,22 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().info(text)
         else:
             self.get_logger().warning(text)
+
+    def _publish_and_show(self, outcome: Outcome) -> None:
+        self._publish(outcome)
+        self._show_attention(outcome)
+
+    def _show_attention(self, outcome: Outcome) -> None:
+        """Where the model looked, for those who want to see it; made after everything else, since it costs a run."""
+        if not self._outputs.attention_wanted:
+            return
+        try:
+            picture = self._answering.attention(outcome)
+        except (CommandError, ModelError) as error:
+            self.get_logger().warning(f"No attention_image: {error}", throttle_duration_sec=10.0)
+            return
+        if picture is not None:
+            self._outputs.publish_attention(picture, outcome.camera_header)
 
     def _stand_by(self) -> float | None:
         """Between commands: the running search and the tracked phrase."""
