@@ -33,8 +33,8 @@ from training.phrases import COLORS, PAINTABLE, vocabulary, words
 from training.tokenizer import TASK, build_tokenizer
 from training.validate import evaluate
 
-# Height and width in px, and the share of the time until which they are used: small pictures teach more of them.
-SIZES = (((192, 256), 0.35), ((240, 320), 0.7), ((288, 384), 1.0))
+# Height and width in px (multiples of 32), and the share of the time until which they are used: small pictures teach more of them.
+SIZES = (((192, 256), 0.35), ((224, 288), 0.65), ((288, 384), 1.0))
 FULL = SIZES[-1][0]
 # Weight of telling things apart, beside the focal loss that finds them.
 APART = 0.5
@@ -238,6 +238,8 @@ def train(rank: int, args: argparse.Namespace) -> None:
         for key, value in {**parts, "loss": total}.items():
             running[key] = running.get(key, value.item()) * 0.95 + value.item() * 0.05
         due = step % SYNC == 0 and spent_s >= next_validation
+        if rank == 0 and step % 512 == 0 and not due:
+            _save(last, model, average, optimizer, step, images, time.monotonic() - begin)
         next_validation += args.validate_every * 60 * due
         if rank == 0 and (step % 64 == 0 or due):
             row: dict[str, Any] = {"step": step, "images": images, "minutes": round(spent_s / 60, 2), "lr": f"{lr:.2e}"}

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from training.loss import box_terms, corners, giou, match_anchors, pairwise_iou, quality_focal  # noqa: E402
+from training.loss import (  # noqa: E402
+    box_terms,
+    corners,
+    giou,
+    match_anchors,
+    pairwise_iou,
+    quality_focal,
+    telling_apart,
+)
 
 
 def test_iou_and_giou() -> None:
@@ -41,3 +51,27 @@ def test_ignored_phrases_do_not_count() -> None:
     all_of_it = quality_focal(logits, target, torch.ones(1, 2))
     half = quality_focal(logits, target, torch.tensor([[1.0, 0.0]]))
     assert half.item() == pytest.approx(all_of_it.item() / 2)
+
+
+def test_telling_apart_asks_for_the_right_name_above_the_wrong_ones() -> None:
+    right = torch.tensor([[True, False, False]])
+    wrong = torch.tensor([[False, True, False]])
+    clear = telling_apart(torch.tensor([[4.0, -4.0, 9.0]]), right, wrong)  # the third is neither
+    muddled = telling_apart(torch.tensor([[1.0, 1.0, 0.0]]), right, wrong)
+    turned = telling_apart(torch.tensor([[-4.0, 4.0, 0.0]]), right, wrong)
+    assert clear.item() == pytest.approx(0.0, abs=1e-3)
+    assert muddled.item() == pytest.approx(math.log(2))
+    assert turned.item() == pytest.approx(8.0, abs=1e-3)
+
+
+def test_nothing_to_tell_apart_costs_nothing() -> None:
+    none = torch.zeros(2, 3, dtype=torch.bool)
+    assert telling_apart(torch.randn(2, 3), none, ~none).item() == 0.0
+
+
+def test_the_network_takes_every_size_it_is_trained_at() -> None:
+    from training.train import SIZES
+
+    assert all(side % 32 == 0 for size, _ in SIZES for side in size)
+    assert [until for _, until in SIZES] == sorted(until for _, until in SIZES)
+    assert SIZES[-1][1] == 1.0
