@@ -299,7 +299,7 @@ def test_qwen_inputs_from_parts_are_the_processors(tiny_checkpoints, kind):
     def expand(pixels):
         return "<|image_pad|>" * int(pixels["image_grid_thw"][0].prod() // images.merge_size**2)
 
-    parts = ChatInputs(None, tokenizer, images, "<|image_pad|>", expand, "<|image_pad|>", {})
+    parts = ChatInputs(None, tokenizer, images, "<|image_pad|>", expand, ("<|image_pad|>",), {})
     ours = parts(image_of(), "find it")
     theirs = dataclasses.replace(parts, processor=processor)(image_of(), "find it")
     assert set(theirs) <= set(ours)

@@ -7,9 +7,9 @@ import torch
 from vlm_perception.models.base import GroundingModel, HeatmapModel
 from vlm_perception.models.capability import require, who_can
 from vlm_perception.models.factory import build_model
+from vlm_perception.models.heads.base import split_levels
 from vlm_perception.models.heads.grounding_dino import phrase_scores
 from vlm_perception.models.heatmaps import over_image
-from vlm_perception.models.heads.base import split_levels
 from vlm_perception.types import CommandError, ModelError
 
 KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip")

@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 
 from vlm_perception.models.parsers import florence, written
 from vlm_perception.models.parsers.kosmos import parse_kosmos
+from vlm_perception.models.parsers.molmo import parse_molmo
 from vlm_perception.models.parsers.paligemma import parse_paligemma
 
 CORPUS = Path(__file__).parent / "corpus"
 PARSERS = {
     "written": lambda text, limits=(1000, 1000): written.parse_written(text, limits),
     "points": lambda text, limits=(100, 100): written.parse_points(text, limits),
+    "molmo": lambda text, limits=None: parse_molmo(text),
     "florence": lambda text, limits=None: florence.parse_boxes(text),
     "florence_polygons": lambda text, limits=None: florence.parse_polygons(text),
     "florence_quads": lambda text, limits=None: florence.parse_quads(text),
     "paligemma": lambda text, limits=None: parse_paligemma(text),
     "kosmos": lambda text, limits=None: parse_kosmos(text),
 }
-LARGEST = {"written": 1000, "points": 100, "florence": 999.5, "florence_polygons": 999, "florence_quads": 999,
+LARGEST = {"written": 1000, "points": 100, "molmo": 1000, "florence": 999.5, "florence_polygons": 999, "florence_quads": 999,
            "paligemma": 1023, "kosmos": 1}  # fmt: skip
 
 
@@ -61,7 +63,7 @@ def test_the_corpus_is_larger_than_a_handful(kind):
 FRAGMENTS = st.sampled_from(
     ['{"bbox_2d": [', "1", "2,", " 30", ", 400]", '"label": "mug"', "}", "[", "]", "<loc_5>", "<loc_999>", "<loc0004>",
      "<seg001>", ";", "<phrase>", "</phrase>", "<object>", "</object>", "<patch_index_0033>", "<patch_index_1500>",
-     '<point x="1" y="2">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "<sep>"]
+     '<point x="1" y="2">', '<points coords="1 1 ', "\t2 ", '">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "<sep>"]
 )  # fmt: skip
 
 
@@ -79,7 +81,7 @@ def test_no_text_raises_or_leaves_the_range(kind, text):
 
 @pytest.mark.parametrize("kind", PARSERS)
 def test_long_nonsense_is_quick(kind):
-    for text in ("[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
+    for text in ('<points coords="' * 3000, "[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
         assert isinstance(PARSERS[kind](text).problems, tuple)
 
 

@@ -599,3 +599,72 @@ def siglip(folder: Path) -> Path:
 
 
 BUILDERS |= {"clipseg": clipseg, "clip": clip, "siglip": siglip}
+
+
+def molmo2(folder: Path) -> Path:
+    import torch
+    from transformers import Molmo2Config, Molmo2ForConditionalGeneration
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer(
+        specials=["<|im_start|>", "<|im_end|>", "<im_patch>", "<im_col>", "<im_start>", "<low_res_im_start>",
+                  "<im_end>", "<im_low>", "<frame_start>", "<frame_end>"],
+        marks={"image_token": "<|image|>", "video_token": "<|video|>"},
+    )  # fmt: skip
+    tokenizer.chat_template = CHAT.replace("IMAGE", "<|image|>")
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in (
+        ("image_start_token_id", "<im_start>"), ("low_res_image_start_token_id", "<low_res_im_start>"),
+        ("image_end_token_id", "<im_end>"), ("image_patch_id", "<im_patch>"),
+        ("frame_start_token_id", "<frame_start>"), ("frame_end_token_id", "<frame_end>"))}  # fmt: skip
+    config = Molmo2Config(
+        vision_config={"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+                       "num_key_value_heads": 2, "head_dim": 8, "image_size": [56, 56], "patch_size": 7},
+        adapter_config={"vision_feature_layer": [1, 0], "hidden_size": 16, "num_attention_heads": 2,
+                        "num_key_value_heads": 2, "head_dim": 8, "intermediate_size": 16, "text_hidden_size": 32},
+        text_config={"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16,
+                     "vocab_size": len(tokenizer), "additional_vocab_size": 0, "num_hidden_layers": 1,
+                     "intermediate_size": 32, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+                     "max_position_embeddings": 2048,
+                     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}},
+        **ids,
+    )  # fmt: skip
+    Molmo2ForConditionalGeneration(config).save_pretrained(folder)
+    saved = {
+        "image_processor_type": "Molmo2ImageProcessor", "size": {"height": 56, "width": 56}, "patch_size": 7,
+        "max_crops": 4, "overlap_margins": [1, 1], "pooling_size": [2, 2], "do_resize": True, "do_rescale": True,
+        "rescale_factor": 1 / 255, "do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+        "resample": 2,
+    }  # fmt: skip
+    (folder / "preprocessor_config.json").write_text(json.dumps(saved))
+    marks = {"processor_class": "Molmo2Processor", "use_single_crop_col_tokens": False}
+    (folder / "processor_config.json").write_text(json.dumps(marks))
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def llava(folder: Path) -> Path:
+    """A chat model that no dialect is written for."""
+    import torch
+    from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    tokenizer = char_tokenizer(specials=["<|im_start|>", "<|im_end|>"], image_token="<image>")
+    config = LlavaConfig(
+        vision_config={"model_type": "clip_vision_model", "hidden_size": 16, "intermediate_size": 16, "image_size": 28,
+                       "num_hidden_layers": 2, "num_attention_heads": 2, "patch_size": 14, "projection_dim": 16},
+        text_config={"model_type": "llama", "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 32,
+                     "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+                     "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2},
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), vision_feature_layer=-1,
+    )  # fmt: skip
+    LlavaForConditionalGeneration(config).save_pretrained(folder)
+    LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}), tokenizer,
+        patch_size=14, vision_feature_select_strategy="default", num_additional_image_tokens=1,
+        chat_template=CHAT.replace("IMAGE", "<image>"),
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
+
+
+BUILDERS |= {"molmo2": molmo2, "llava": llava}

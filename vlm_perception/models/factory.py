@@ -47,12 +47,12 @@ FAMILIES: Final[Mapping[str, _Family]] = {
         ),
     ),
     "text-heatmap": _Family("vlm_perception.models.text_heatmaps", ("clipseg",)),
-    "two-stage": _Family("vlm_perception.models.two_stage", ("clip", "siglip")),
+    "two-stage": _Family("vlm_perception.models.two_stage", ("clip", "siglip", "siglip2")),
     "location-tokens": _Family(
         "vlm_perception.models.location_tokens", ("florence2", "kosmos-2", "paligemma")
     ),
     "written-coordinates": _Family(
-        "vlm_perception.models.written_coordinates", ("qwen2_5_vl", "qwen3_vl", "internvl")
+        "vlm_perception.models.written_coordinates", ("qwen2_5_vl", "qwen3_vl", "internvl", "molmo2")
     ),
 }
 _NO_WEIGHTS: Final = "no-weights"
@@ -229,8 +229,12 @@ def _infer_family(checkpoint: Checkpoint) -> str:
     for name, family in FAMILIES.items():
         if model_type in family.model_types:
             return name
+    from vlm_perception.models.written_coordinates import chats
+
+    if chats(model_type):
+        return "written-coordinates"
     known = sorted(kind for family in FAMILIES.values() for kind in family.model_types)
     raise ModelError(
         f"'{checkpoint.location}' is of model_type '{model_type}', which no family here runs; "
-        f"known are {', '.join(known)}"
+        f"known are {', '.join(known)}, and every chat model with images of the library"
     )

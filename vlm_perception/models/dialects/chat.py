@@ -1,18 +1,21 @@
 """Chat templates with one image: the processor's way, and the same from its parts where it cannot be built.
 
-The processors of Qwen-VL and InternVL hold a video processor that needs torchvision, although a still image does
+The processors of Qwen-VL, InternVL and Molmo 2 hold a video processor that needs torchvision, although a still image does
 not; without it the image placeholder of the chat text is expanded here.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.loading import Checkpoint, load_image_processor, load_tokenizer, torchvision_works
-from vlm_perception.models.runtime import import_transformers
+from vlm_perception.models.runtime import import_torch, import_transformers
+from vlm_perception.types import ModelError
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +28,9 @@ class ChatInputs:
         image_processor: its image processor.
         placeholder: what the chat template writes for an image.
         expand: the image processor's output -> what the placeholder becomes.
-        image_token: the token that stands for a patch of the image.
+        image_tokens: those that stand for the image in the text, placeholders and marks.
         extra: further image processor arguments, as the processor sets them.
+        prefix: what the processor puts before the chat's text.
     """
 
     processor: Any
@@ -34,8 +38,9 @@ class ChatInputs:
     image_processor: Any
     placeholder: str
     expand: Callable[[Any], str]
-    image_token: str
+    image_tokens: tuple[str, ...]
     extra: dict[str, Any]
+    prefix: str = ""
 
     def __call__(self, image_rgb: RgbImage, prompt: str) -> dict[str, Any]:
         """One image and one user turn."""
@@ -45,11 +50,11 @@ class ChatInputs:
         if self.processor is not None:
             return dict(self.processor(text=[text], images=[image_rgb], return_tensors="pt"))
         pixels = dict(self.image_processor(images=[image_rgb], return_tensors="pt", **self.extra))
-        text = text.replace(self.placeholder, self.expand(pixels), 1)
+        text = self.prefix + text.removeprefix(self.prefix).replace(self.placeholder, self.expand(pixels), 1)
         tokens = dict(self.tokenizer([text], return_tensors="pt", return_token_type_ids=False))
-        is_image = tokens["input_ids"] == self.tokenizer.convert_tokens_to_ids(self.image_token)
+        ids = import_torch().tensor(self.tokenizer.convert_tokens_to_ids(list(self.image_tokens)))
         pixels.pop("num_patches", None)
-        return {**tokens, **pixels, "mm_token_type_ids": is_image.long()}
+        return {**tokens, **pixels, "mm_token_type_ids": import_torch().isin(tokens["input_ids"], ids).long()}
 
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""
@@ -64,7 +69,7 @@ def qwen_inputs(checkpoint: Checkpoint) -> ChatInputs:
         patches = int(pixels["image_grid_thw"][0].prod())
         return "<|image_pad|>" * int(patches // image_processor.merge_size**2)
 
-    return _chat(checkpoint, image_processor, "<|image_pad|>", "<|image_pad|>", expand, {})
+    return _chat(checkpoint, image_processor, "<|image_pad|>", ("<|image_pad|>",), expand, {})
 
 
 def internvl_inputs(checkpoint: Checkpoint, tokens_per_tile: int) -> ChatInputs:
@@ -76,17 +81,65 @@ def internvl_inputs(checkpoint: Checkpoint, tokens_per_tile: int) -> ChatInputs:
         tiles = int(pixels["num_patches"][0])
         return f"{tokenizer.start_image_token}{token * tokens_per_tile * tiles}{tokenizer.end_image_token}"
 
-    return _chat(checkpoint, load_image_processor(checkpoint), token, token, expand, {"crop_to_patches": True})
+    return _chat(checkpoint, load_image_processor(checkpoint), token, (token,), expand, {"crop_to_patches": True})
+
+
+def molmo_inputs(checkpoint: Checkpoint) -> ChatInputs:
+    """Molmo 2: a small view of the whole image, then overlapping crops, with marks at the rows' ends."""
+    library = importlib.import_module("transformers.models.molmo2.processing_molmo2")
+    try:
+        saved, _ = library.Molmo2Processor.get_processor_dict(checkpoint.location, local_files_only=checkpoint.offline)
+    except OSError as error:
+        raise ModelError(checkpoint.explain(error)) from error
+    marks = SimpleNamespace(
+        image_use_col_tokens=saved.get("image_use_col_tokens", True),
+        use_single_crop_col_tokens=saved.get("use_single_crop_col_tokens"),
+        use_single_crop_start_token=saved.get("use_single_crop_start_token", True),
+    )
+
+    def expand(pixels: Any) -> str:
+        return str(library.Molmo2Processor.replace_image_token(marks, pixels, 0))
+
+    tokens = ("<im_patch>", "<im_col>", "<im_start>", "<low_res_im_start>", "<im_end>", "<im_low>")
+    chat = _chat(checkpoint, molmo_images(checkpoint), "<|image|>", tokens, expand, {})
+    return replace(chat, prefix=chat.tokenizer.bos_token or chat.tokenizer.eos_token)
+
+
+def molmo_images(checkpoint: Checkpoint) -> Any:
+    """Molmo 2's image processor; without torchvision the few calls it makes of it are made in torch."""
+    if torchvision_works():
+        return load_image_processor(checkpoint)
+    torch = import_torch()
+    library = importlib.import_module("transformers.models.molmo2.image_processing_molmo2")
+
+    class WithoutTorchvision(library.Molmo2ImageProcessor):  # type: ignore[misc, name-defined]
+        """The library's, but for three operators."""
+
+        def convert_to_rgb(self, image: Any, **_: Any) -> Any:
+            """Cameras' images are RGB already."""
+            return image
+
+        def resize(self, image: Any, size: Any, **_: Any) -> Any:
+            """Bilinear without antialiasing, as the library asks for."""
+            return torch.nn.functional.interpolate(
+                image, (size.height, size.width), mode="bilinear", align_corners=False, antialias=False
+            )
+
+        def normalize(self, image: Any, mean: Any, std: Any, **_: Any) -> Any:
+            """Channel by channel."""
+            return (image - torch.as_tensor(mean).view(-1, 1, 1)) / torch.as_tensor(std).view(-1, 1, 1)
+
+    return checkpoint.load(WithoutTorchvision)
 
 
 def _chat(
     checkpoint: Checkpoint,
     image_processor: Any,
     placeholder: str,
-    image_token: str,
+    image_tokens: tuple[str, ...],
     expand: Callable[[Any], str],
     extra: dict[str, Any],
 ) -> ChatInputs:
     processor = checkpoint.load(import_transformers().AutoProcessor) if torchvision_works() else None
     tokenizer = processor.tokenizer if processor is not None else load_tokenizer(checkpoint)
-    return ChatInputs(processor, tokenizer, image_processor, placeholder, expand, image_token, extra)
+    return ChatInputs(processor, tokenizer, image_processor, placeholder, expand, image_tokens, extra)

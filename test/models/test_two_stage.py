@@ -1,0 +1,202 @@
+"""Proposals and crop scores: CLIP and SigLIP."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+
+from vlm_perception.evaluation.bench import five_boxes
+from vlm_perception.models.boxes import iou_matrix
+from vlm_perception.models.factory import build_model
+from vlm_perception.models.two_stage import PointProposer, Proposal
+from vlm_perception.types import MaskProposal, ModelError
+
+KINDS = ("clip", "siglip")
+
+
+def noise(height=96, width=160, seed=0):
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model_of(tiny_checkpoints):
+    cache = {}
+
+    def get(kind):
+        if kind not in cache:
+            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"templates": ["a {}."]})
+        return cache[kind]
+
+    return get
+
+
+def test_clip_scores_are_the_documented_ones(model_of, tiny_checkpoints):
+    """On one crop, over the phrase and the background prompts, what CLIPModel gives as logits_per_image.softmax."""
+    from transformers import AutoProcessor, CLIPModel
+
+    folder = str(tiny_checkpoints("clip"))
+    towers = model_of("clip")._towers
+    image, box = noise(), (40.0, 20.0, 88.0, 68.0)
+    crop = image[20:68, 40:88]
+    texts = [f"a {words}." for words in ("red mug", *towers._background)]
+    inputs = AutoProcessor.from_pretrained(folder)(
+        text=texts, images=crop, padding="max_length", max_length=40, return_tensors="pt"
+    )
+    with torch.no_grad():
+        expected = CLIPModel.from_pretrained(folder).eval()(**inputs).logits_per_image.softmax(dim=1)[0, 0]
+    (score,) = towers.score_crops(image, [box], ["red mug"])
+    assert float(score[0]) == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_siglip_scores_are_the_documented_ones(model_of, tiny_checkpoints):
+    from transformers import AutoImageProcessor, AutoTokenizer, SiglipModel
+
+    folder = str(tiny_checkpoints("siglip"))
+    image, box = noise(), (40.0, 20.0, 88.0, 68.0)
+    pixels = AutoImageProcessor.from_pretrained(folder, backend="pil")(images=image[20:68, 40:88], return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        ["a red mug.", "a plate."], padding="max_length", max_length=40, return_tensors="pt"
+    )
+    with torch.no_grad():
+        expected = torch.sigmoid(SiglipModel.from_pretrained(folder).eval()(**tokens, **pixels).logits_per_image)[0]
+    (scores,) = model_of("siglip")._towers.score_crops(image, [box], ["red mug", "plate"])
+    torch.testing.assert_close(scores, expected, atol=1e-4, rtol=0)
+
+
+def test_crops_are_squares_with_surroundings(model_of):
+    images = model_of("clip")._towers._images
+    placement = model_of("clip").placement
+    image = np.zeros((96, 160, 3), np.uint8)
+    image[:, 80:] = 255
+    pixels = images.crops(image, [(70, 10, 90, 90), (0, 0, 40, 20)], placement)
+    assert pixels.shape == (2, 3, 48, 48)
+    white = pixels[0].amax(dim=(1, 2), keepdim=True)
+    assert (pixels[0][:, :, 30:] == white).float().mean() > 0.95  # the image's own right half, not padding
+    assert pixels[1][:, :10].abs().max() < 0.02  # above the image: the mean color, 0 when normalised
+    assert pixels[1][:, 20:].max() < -1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_crop_that_fits_is_the_detection(model_of, monkeypatch, tmp_path, kind):
+    """Towers that know red from blue: their proposals come back in camera pixels."""
+    model = model_of(kind)
+    frame = five_boxes(tmp_path).frames[0]
+    image = frame.load().color_rgb
+    truth = {instance.labels[0]: instance.box_xyxy for instance in frame.instances}
+
+    def score(image_rgb, boxes, phrases):
+        crops = [image_rgb[int(y1) : int(y2), int(x1) : int(x2)].mean(axis=(0, 1)) for x1, y1, x2, y2 in boxes]
+        channel = {"red box": 0, "blue box": 2}
+        return torch.tensor([[c[channel[p]] / c.sum() for p in phrases] for c in crops])
+
+    monkeypatch.setattr(model._towers, "score_crops", score)
+    (found,) = model.detect([image], ["red box", "blue box"], threshold=0.5)
+    assert found == sorted(found, key=lambda d: -d.score)
+    for phrase, other in (("red box", "blue box"), ("blue box", "red box")):
+        boxes = [d.box_xyxy for d in found if d.phrase == phrase]
+        assert iou_matrix(boxes, [truth[phrase]]).max() > 0.55
+        assert iou_matrix(boxes, [truth[other]]).max() < 0.1
+    assert all(d.mask is None for d in found)
+    assert model.detect([image], [" . "]) == [[]]
+    assert model.detect([np.full((60, 80, 3), 5, np.uint8)], ["red box"]) == [[]]  # nothing stands out
+
+
+def test_phrases_are_embedded_once(tiny_checkpoints):
+    model = build_model(str(tiny_checkpoints("clip")), device="cpu", options={"background": ["table"]})
+    network, texts = model._towers._model, []
+    real = network.get_text_features
+    network.get_text_features = lambda **tokens: texts.append(len(tokens["input_ids"])) or real(**tokens)
+    model.heatmap(noise(), "red mug")
+    model.heatmap(noise(), "red mug")
+    assert texts == [5, 5]  # the ensemble of five, for the phrase and for the background, once each
+
+
+def test_siglip_patches_are_the_pooling_heads_own(model_of):
+    """With a single patch the head's attention has no choice, so a one-patch image scores as its only patch."""
+    towers = model_of("siglip")._towers
+    vision = towers._model.vision_model
+    states = torch.randn(1, 1, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(vision.head(states)[0], vision.head(states[0][:, None])[0])
+    scores = towers.score_patches(noise(48, 48), "red mug")
+    assert scores.shape == (6, 6)
+
+
+def test_out_of_memory_splits_the_crops(model_of, monkeypatch):
+    model = model_of("clip")
+    real, sizes = model._towers.score_crops, []
+
+    def limited(image, boxes, phrases):
+        sizes.append(len(boxes))
+        if len(boxes) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(image, boxes, phrases)
+
+    boxes = [(float(k), 5.0, float(k + 30), 40.0) for k in range(0, 100, 20)]
+    monkeypatch.setattr(model._proposer, "propose", lambda image, limit: [Proposal(box) for box in boxes])
+    monkeypatch.setattr(model._towers, "score_crops", limited)
+    (found,) = model.detect([noise()], ["mug"], threshold=0.0)
+    assert sizes[0] == 5
+    assert max(sizes[1:]) <= 3
+    assert found
+
+
+class Pointed:
+    """A segmenter: the quarter of the image that a point is in, and a poor alternative."""
+
+    closed = False
+
+    def segment_points(self, image_rgb, points_uv):
+        height, width = image_rgb.shape[:2]
+        found = []
+        for ((u, v),) in points_uv:
+            mask = np.zeros((height, width), bool)
+            row, column = int(v > height / 2), int(u > width / 2)
+            mask[row * height // 2 : (row + 1) * height // 2, column * width // 2 : (column + 1) * width // 2] = True
+            found.append(MaskProposal(mask, 0.95, ((np.ones_like(mask), 0.99), (np.zeros_like(mask), 0.99), (mask.T if height == width else mask, 0.2))))
+        return found
+
+    def close(self):
+        self.closed = True
+
+
+def test_points_propose_masks_once_each():
+    segmenter = Pointed()
+    proposer = PointProposer(segmenter, 4)
+    proposals = proposer.propose(noise(), 10)
+    # Sixteen points, four quarters; the whole image and empty masks are no things.
+    assert sorted(p.box_xyxy for p in proposals) == [(0, 0, 80, 48), (0, 48, 80, 96), (80, 0, 160, 48), (80, 48, 160, 96)]
+    assert all(p.mask.sum() == 80 * 48 for p in proposals)
+    assert len(proposer.propose(noise(), 2)) == 2
+    proposer.close()
+    assert segmenter.closed
+
+
+def test_a_segmenter_as_proposer(tiny_checkpoints):
+    options = {"proposer": str(tiny_checkpoints("sam2")), "points_per_side": 2}
+    model = build_model(str(tiny_checkpoints("clip")), device="cpu", options=options)
+    assert model.capabilities.masks
+    model._proposer._min_quality = 0.0
+    (found,) = model.detect([noise()], ["mug"], threshold=0.0)
+    assert all(d.mask.shape == (96, 160) for d in found)
+    network = weakref.ref(model._towers._model)
+    model.close()
+    gc.collect()
+    assert network() is None
+    with pytest.raises(ModelError, match="'depth-grabcut' takes no points"):
+        build_model(str(tiny_checkpoints("clip")), device="cpu", options={"proposer": "depth-grabcut"})
+
+
+def test_naflex_checkpoints_are_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "siglip2"}')
+    with pytest.raises(ModelError, match="checkpoint of fixed resolution, e.g. google/siglip2"):
+        build_model(str(tmp_path), device="cpu")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_runs(tiny_checkpoints, kind):
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu", dtype="bf16")
+    assert model.heatmap(noise(), "mug").shape == (96, 160)
+    assert isinstance(model.detect([noise()], ["mug"], threshold=0.0)[0], list)

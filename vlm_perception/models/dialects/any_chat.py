@@ -1,0 +1,121 @@
+"""Any chat model with images: asked in words for JSON, or ``[x1, y1, x2, y2]`` as Shikra wrote it.
+
+How good the boxes are is the model's affair; most were never trained to give any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import Size, fraction_to_pixels, per_mille_to_pixels, pixels_to_fraction
+from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.options import Options
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.written import parse_written
+from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement, import_transformers
+from vlm_perception.types import BoxXyxy, ModelError
+
+_Limits = Callable[[Size], tuple[float, float]]
+# How the unit is put in words, the largest x and y in it, and the way to pixels.
+_UNITS: Final[Mapping[str, tuple[str, _Limits, Callable[[Sequence[float], Size], BoxXyxy]]]] = {
+    "fraction": ("as fractions of the image's width and height from 0 to 1", lambda _: (1, 1), fraction_to_pixels),
+    "per_cent": (
+        "in per cent of the image's width and height from 0 to 100",
+        lambda _: (100, 100),
+        lambda box, wh: per_mille_to_pixels([10 * value for value in box], wh),
+    ),
+    "per_mille": ("scaled from 0 to 1000 across the image", lambda _: (1000, 1000), per_mille_to_pixels),
+    "pixels": (
+        "in pixels",
+        lambda wh: wh,
+        lambda box, wh: fraction_to_pixels(pixels_to_fraction(box, wh), wh),
+    ),
+}
+
+
+class AnyChatDialect:
+    """One question a phrase."""
+
+    def __init__(self, processor: Any, unit: str) -> None:
+        """Take over the checkpoint's processor.
+
+        Args:
+            processor: with a chat template.
+            unit: "fraction", "per_cent", "per_mille" or "pixels" (of the original image).
+        """
+        self._processor = processor
+        self._words, self._limits, self._to_pixels = _UNITS[unit]
+        self.capabilities = Capabilities(
+            detects=True, captions=True, answers=True, counts=True, reads_text=True, describes_regions=True, needs_gpu=True
+        )
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
+        text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt")
+        height, width = image_rgb.shape[:2]
+        return on_device(dict(batch), placement, (width, height))
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:
+        """The continuation only."""
+        return str(self._processor.tokenizer.decode(tokens[prompt_length:], skip_special_tokens=True))
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """JSON with boxes, one prompt a phrase."""
+        prompt = (
+            'Find every "{}" in the image. Answer with a JSON list of {{"bbox_2d": [x1, y1, x2, y2], "label": "{}"}}, '
+            "the upper left and the lower right corner of each, {}. If there is none, answer []."
+        )
+        return [
+            Ask(prompt.format(clean_phrase(p), clean_phrase(p), self._words), self._places, (p,)) for p in phrases
+        ]
+
+    def caption(self) -> Ask | None:
+        """A caption in words."""
+        return Ask("Describe this image.", as_text)
+
+    def answer(self, question: str) -> Ask | None:
+        """An answer in words."""
+        return Ask(question, as_text)
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+        """The region in fractions, as Shikra's."""
+        x1, y1, x2, y2 = pixels_to_fraction(box_xyxy, image_wh)
+        return Ask(
+            f"Describe what is in the region [{x1:.3f}, {y1:.3f}, {x2:.3f}, {y2:.3f}] of the image (x1, y1, x2, y2 as "
+            "fractions of its width and height) in a short phrase.",
+            as_text,
+        )
+
+    def read_text(self) -> Ask | None:
+        """The words, without their places."""
+        return Ask("Read all the text in the image.", as_text)
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """Boxes only."""
+        return None
+
+    def _places(self, text: str, sizes: Sizes) -> Parsed:
+        parsed = parse_written(text, self._limits(sizes.image_wh))
+        return map_places(parsed, lambda box: self._to_pixels(box, sizes.image_wh))
+
+
+def any_chat(checkpoint: Checkpoint, options: Options) -> AnyChatDialect:
+    """The dialect of whatever has no dialect of its own.
+
+    Raises:
+        ModelError: the unit is none, or the processor has no chat template.
+    """
+    unit = str(options.values.get("coordinates") or "fraction")
+    if unit not in _UNITS:
+        raise ModelError(f"'{checkpoint.name}': option 'coordinates' must be one of {', '.join(_UNITS)}, got {unit!r}")
+    processor = checkpoint.load(import_transformers().AutoProcessor)
+    if getattr(processor, "chat_template", None) is None:
+        raise ModelError(f"'{checkpoint.name}' has no chat template, so it is no chat model: take its -it or -chat sibling")
+    return AnyChatDialect(processor, unit)

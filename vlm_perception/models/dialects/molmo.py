@@ -1,0 +1,71 @@
+"""Molmo 2: it points, in per mille of the image's sides, and gives no boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vlm_perception.models.base import Capabilities, RgbImage
+from vlm_perception.models.codecs import per_mille_to_pixels
+from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.chat import ChatInputs, molmo_inputs
+from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.molmo import parse_molmo
+from vlm_perception.models.runtime import Placement
+from vlm_perception.types import BoxXyxy
+
+
+class MolmoDialect:
+    """The words of the models' own pointing data."""
+
+    def __init__(self, chat: ChatInputs) -> None:
+        """Take over the checkpoint's inputs."""
+        self._chat = chat
+        self.capabilities = Capabilities(points=True, captions=True, answers=True, reads_text=True, needs_gpu=True)
+
+    def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
+        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        height, width = image_rgb.shape[:2]
+        return on_device(self._chat(image_rgb, prompt), placement, (width, height))
+
+    def decode(self, tokens: object, prompt_length: int) -> str:
+        """The continuation only."""
+        return self._chat.decode(tokens, prompt_length)
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:  # noqa: ARG002
+        """A point is no box, so there is nothing to ask."""
+        return []
+
+    def caption(self) -> Ask | None:
+        """A caption in words."""
+        return Ask("Describe this image.", as_text)
+
+    def answer(self, question: str) -> Ask | None:
+        """An answer; counting questions are answered with points, which are its evidence."""
+        return Ask(question, _points_or_words)
+
+    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:  # noqa: ARG002
+        """It takes no regions."""
+        return None
+
+    def read_text(self) -> Ask | None:
+        """The words, without their places."""
+        return Ask("Read all the text in the image.", as_text)
+
+    def point(self, phrase: str) -> Ask | None:
+        """Every instance, one point each."""
+        return Ask(f"Point to the {phrase}.", _points)
+
+
+def _points(text: str, sizes: Sizes) -> Parsed:
+    return map_places(parse_molmo(text), lambda b: per_mille_to_pixels(b, sizes.image_wh))
+
+
+def _points_or_words(text: str, sizes: Sizes) -> Parsed:
+    return _points(text, sizes) if "<point" in text else as_text(text, sizes)
+
+
+def molmo2(checkpoint: Checkpoint) -> MolmoDialect:
+    """Molmo 2 in the library's own format."""
+    return MolmoDialect(molmo_inputs(checkpoint))
