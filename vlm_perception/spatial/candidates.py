@@ -13,6 +13,8 @@ from vlm_perception.types import Attribute, Entity, FloatArray, SceneObject
 GENERIC: Final = frozenset({"", "thing"})
 # What a detector may overlook or the scene may tell better; without it the noun decides.
 _COLOR_WEIGHT: Final = 0.3
+_BELIED: Final = 0.05
+_PREFERS_PLAIN: Final = 0.75
 _SOFT: Final = frozenset({"size", "state", "other"})
 
 
@@ -67,11 +69,17 @@ def _color_doubt(entity: Entity, objects: Sequence[SceneObject], scores: FloatAr
     colors = [a for a in entity.attributes if a.kind == "color" and not a.negated]
     fired = [int(i) for i in np.flatnonzero(scores > 0)]
     doubt = np.ones(len(objects))
+    if colors and entity.noun not in GENERIC:
+        for i in fired:
+            # "green mug" fired on a white one, and less than "mug" did: there is no green mug.
+            belied = objects[i].mean_rgb is not None and _measured(colors, objects[i]) < _BELIED
+            if belied and objects[i].scores.get(entity.noun, 0.0) * _PREFERS_PLAIN > scores[i]:
+                doubt[i] = 0.0
     if not colors or len(fired) < 2 or any(objects[i].mean_rgb is None for i in fired):
         return doubt
     likeness = np.array([_measured(colors, objects[i]) for i in fired])
     if likeness.max() > 0.5:
-        doubt[fired] = 1.0 - _COLOR_WEIGHT * (1.0 - likeness / likeness.max())
+        doubt[fired] *= 1.0 - _COLOR_WEIGHT * (1.0 - likeness / likeness.max())
     return doubt
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.spatial import wording
+from vlm_perception.spatial.likeness import look_alike
 from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.scene import Scene
 from vlm_perception.types import BoxXyxy, Entity, Status
@@ -63,7 +64,7 @@ def choose(
     if single:
         live = np.flatnonzero((detection > 0) & (relation >= bar))
     else:
-        live = np.flatnonzero((detection >= settings.set_ratio * best) & (relation >= bar))
+        live = np.flatnonzero(scene.alike(detection) & (relation >= bar))
     if not len(live):
         return Choice(
             Status.NOT_FOUND, rivals=tuple(np.flatnonzero(detection > 0)), message=_unrelated(entity, reading, scene)
@@ -106,8 +107,13 @@ def _tied(
     ratio = max(score_ratio, settings.attribute_ratio) if described else score_ratio
     near = []
     for other in ordered[1:]:
-        alike = reading.relation[other] >= settings.relation_ratio * reading.relation[first]
-        if alike and detection[other] >= ratio * detection[first]:
+        if reading.relation[other] < settings.relation_ratio * reading.relation[first]:
+            continue
+        if not look_alike(scene.objects[first], scene.objects[other]):
+            ratio_here = max(ratio, settings.unlike_ratio)
+        else:
+            ratio_here = ratio
+        if detection[other] >= ratio_here * detection[first] and not scene.nearer(reading, entity, first, other):
             near.append(other)
     return tuple(near)
 

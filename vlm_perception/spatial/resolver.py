@@ -78,7 +78,7 @@ def _scene_with_parts(
     fixed: dict[Entity, int] = {}
     for entity in reversed(query.entities):
         whole = whole_of(entity)
-        if whole is None or scene.read(entity).detection.any():
+        if whole is None or scene.read(entity).goodness.max(initial=0.0) >= settings.min_relation:
             continue
         found = scene.read(whole).goodness
         if found.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from vlm_perception.spatial.candidates import GENERIC, phrase_scores
 from vlm_perception.spatial.layout import RIGHT, UP, Extents, flat_extents, solid_extents, whole_scene
 from vlm_perception.spatial.ordering import rank, weigh_sizes
 from vlm_perception.spatial.predicates import PREDICATES, between, extent, gap
+from vlm_perception.spatial.rankings import rank_margin, rank_values
 from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.settings import ResolverSettings
 from vlm_perception.types import Entity, FloatArray, Relation, SceneObject, Viewpoint
@@ -21,8 +23,13 @@ SURFACES = frozenset(
 )
 """What carries or surrounds the whole scene; when it is not detected, the scene's own extent stands for it."""
 _VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "holds", "at"})
+_TO_EACH = frozenset(
+    "left_of right_of in_front_of behind above below far_from larger_than smaller_than taller_than shorter_than".split()
+)
 _MAX_ANCHORS = 10
 _WHOLE_INSTEAD = 0.8
+_PROXIMITY = frozenset({"next_to", "near"})
+_TABLE_SHARE = 0.12  # of the image
 
 
 class Scene:
@@ -148,8 +155,10 @@ class Scene:
         weights = []
         for anchor in relation.anchors:
             found = self.read(anchor).goodness
+            if anchor.noun in SURFACES and not self._carries(int(found.argmax()) if found.any() else -1):
+                found = np.zeros_like(found)
             if not found.any():
-                if relation.negated:
+                if relation.negated and anchor.noun not in SURFACES:
                     return np.zeros(len(self.objects)), None
                 if anchor.noun in SURFACES:
                     return self._on_surface(relation.predicate), None
@@ -165,7 +174,35 @@ class Scene:
             whole = next(i for i, item in enumerate(self.objects) if item.instance_id == self.objects[part].instance_id)
             joint[:, whole] = _WHOLE_INSTEAD * self.pairs(relation.predicate)[:, whole]
         best = joint.argmax(axis=1)
-        return joint.max(axis=1), (relation.anchors[0], best[:, None])
+        together = self._of_all(relation, joint)
+        return joint.max(axis=1) if together is None else together, (relation.anchors[0], best[:, None])
+
+    def _of_all(self, relation: Relation, joint: FloatArray) -> FloatArray | None:
+        """Relations that are to hold to each of several anchors: "left of the two plates", "away from the others"."""
+        anchor = relation.anchors[0]
+        every = relation.predicate in _TO_EACH or (
+            (anchor.number or 0) > 1 and relation.predicate in {"touching", "against"}
+        )
+        if anchor.number == 1 or not every:
+            return None
+        group = self.members(self.read(anchor))
+        if anchor.number is not None:
+            group = group[np.argsort(-self.read(anchor).goodness[group], kind="stable")][: anchor.number]
+        if len(group) < 2:
+            return None
+        scores = joint[:, group].copy()
+        scores[group, np.arange(len(group))] = np.inf  # not to itself
+        worst = scores.min(axis=1)
+        return np.where(np.isfinite(worst), worst, 0.0)
+
+    def _carries(self, index: int) -> bool:
+        """Whether a thing that was detected as "table" is large enough to be what the others stand on."""
+        if index < 0:
+            return False
+        low, high = self.flat.low[index], self.flat.high[index]
+        within = (self.flat.center[:, :2] >= low[:2]) & (self.flat.center[:, :2] <= high[:2])
+        area = float(np.prod((high - low)[:2])) / float(self.image_size[0] * self.image_size[1])
+        return area >= _TABLE_SHARE or int(within.all(axis=1).sum()) > max(2, len(self.objects) // 2)
 
     def missing_in(self, anchor: Entity) -> Entity:
         """The innermost entity that is to blame."""
@@ -213,7 +250,7 @@ class Scene:
             return np.clip((off - 0.2) / 0.2, 0.0, 1.0)
         if predicate == "at_corner_of":
             return np.clip((np.minimum(np.abs(across - 0.5), np.abs(upward - 0.5)) - 0.1) / 0.2, 0.0, 1.0)
-        return np.exp(-np.square(off / 0.3))
+        return np.exp(-np.square(off / 0.2))
 
     def _facing_viewer(self) -> FloatArray:
         away = np.nan_to_num(self.solid.center) * np.array([1.0, 0.0, 1.0])
@@ -231,14 +268,44 @@ class Scene:
             "left_of",
             "right_of",
         }:
-            return self._in_scene(predicate)
+            return self._in_scene(predicate) * (1.0 - 0.5 * self._carried())
         if predicate in {"on", "in", "at", "near", "next_to"}:
             # What stands on another thing is not on the table itself.
-            carried = np.maximum(self.pairs("on"), self.pairs("in")).max(axis=1, initial=0.0)
-            return 1.0 - 0.8 * carried
+            return 1.0 - 0.8 * self._carried()
         return np.full(len(self.objects), 0.5)
 
+    def _carried(self) -> FloatArray:
+        """(N,) how surely each thing stands on or in another one."""
+        carried: FloatArray = np.maximum(self.pairs("on"), self.pairs("in")).max(axis=1, initial=0.0)
+        return carried
+
+    def nearer(self, reading: Reading, entity: Entity, first: int, other: int) -> bool:
+        """Whether "next to" or "near" means ``first``: it is nearer to its anchor than ``other`` by more than the noise."""
+        close = [r for r in entity.relations if r.predicate in _PROXIMITY and len(r.anchors) == 1 and not r.negated]
+        if len(close) != 1 or close[0].anchors[0].number != 1:
+            return False
+        anchors = next((found for anchor, found in reading.anchors if anchor == close[0].anchors[0]), None)
+        if anchors is None:
+            return False
+        pair = np.array([first, other])
+        to = anchors[pair, 0]
+        source = self.solid if self.known[pair].all() and self.known[to].all() else self.flat
+        away = [float(rank_values("distance", source.take(i), self.flat.take(i), by_image=False, anchor=source.take(a))[0])
+                for i, a in zip(pair, to, strict=True)]  # fmt: skip
+        return away[1] - away[0] > rank_margin("distance", source.take(pair), self.settings.rank_margin)
+
     # ------------------------------------------------------------------ order and size
+
+    def alike(self, detection: FloatArray) -> NDArray[np.bool_]:
+        """(N,) what may be of the kind when several are meant: detected about as well as the best, before scores drop."""
+        best = float(detection.max(initial=0.0))
+        floor = self.settings.set_ratio * best
+        order = np.sort(detection[detection > 0])[::-1]
+        for better, next_one in pairwise(order):
+            if next_one < self.settings.set_gap * better:
+                floor = max(floor, float(better))
+                break
+        return (detection > 0) & (detection >= floor)
 
     def members(self, reading: Reading) -> NDArray[np.intp]:
         """The things to choose from: detected about as well as the best, and holding the relations."""
@@ -246,7 +313,7 @@ class Scene:
         best = detection.max(initial=0.0)
         if best <= 0.0:
             return np.zeros(0, dtype=np.intp)
-        live = detection >= self.settings.set_ratio * best
+        live = self.alike(detection)
         bar = max(self.settings.min_relation, 0.6 * float(relation[live].max(initial=0.0)))
         return np.flatnonzero(
             live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation)

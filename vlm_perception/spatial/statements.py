@@ -81,7 +81,5 @@ def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
 
 def _several(detection: np.ndarray[tuple[int, ...], np.dtype[np.float64]], scene: Scene) -> list[int]:
     """Objects detected about as well as the best one."""
-    best = float(detection.max(initial=0.0))
-    if best <= 0.0:
-        return []
-    return [int(i) for i in np.argsort(-detection, kind="stable") if detection[i] >= scene.settings.set_ratio * best]
+    live = scene.alike(detection)
+    return [int(i) for i in np.argsort(-detection, kind="stable") if live[i]]
