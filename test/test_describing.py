@@ -16,7 +16,7 @@ from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.models.parsers.kosmos import parse_kosmos
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.scene import box_iou
-from vlm_perception.types import Answer, Status
+from vlm_perception.types import Answer, Detection, Status
 
 
 def run(model, task: str, text: str = "", *, frame=None, **region) -> Answer:
@@ -80,6 +80,25 @@ def test_spoken_commands_reach_a_model_that_speaks(command, asked) -> None:
     assert (answer.status, answer.answer, answer.command) == (Status.SUCCEEDED, "a green cube", command)
     assert model.asked == [asked]
     assert len(answer.targets) == 1
+
+
+def test_other_languages_go_to_models_that_speak_them() -> None:
+    class German(Speaker):
+        def detect(self, images_rgb, phrases, *, threshold=None):
+            self.asked.append(tuple(phrases))
+            return [[Detection(phrases[0], "Würfel", 0.9, GREEN)] for _ in images_rgb]
+
+    can = Capabilities(detects=True, answers=True, languages=("en", "de"))
+    model = German(said=GroundedText("Grün.", (), 0.5), capabilities=can)
+    found = Pipeline(model, DepthGrabCut()).answer(scene(), "Nimm den grünen Würfel neben der Tasse")
+    assert found.status is Status.SUCCEEDED, found.message
+    assert model.asked == [("Nimm den grünen Würfel neben der Tasse",)]
+    np.testing.assert_allclose(places(found), [middle_m(1)], atol=0.004)
+    said = Pipeline(model, DepthGrabCut()).answer(scene(), "Welche Farbe hat der Würfel auf dem Tisch?")
+    assert (said.status, said.answer) == (Status.SUCCEEDED, "Grün.")
+    refused = Pipeline(ColorModel(), None).answer(scene(), "Nimm den grünen Würfel neben der Tasse")
+    assert refused.status is Status.INVALID_COMMAND
+    assert "only English" in refused.message
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,14 @@ from vlm_perception.stages import Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
     CommandError,
+    Entity,
     FloatArray,
     ImageError,
     ModelError,
     Query,
     RgbdFrame,
+    Role,
+    RoleEntity,
     Status,
     Task,
     Viewpoint,
@@ -90,7 +93,12 @@ class Pipeline:
         Raises:
             CommandError: it means nothing, or is not for this model; names the models that can.
         """
-        query = language.parse(command)
+        try:
+            query = language.parse(command)
+        except language.ForeignLanguageError:
+            if len(self.model.capabilities.languages) < 2:
+                raise
+            query = _unparsed(command)
         request = describing.request_of(query, self.model)
         if request is None:
             require(self.model, "detects")
@@ -133,6 +141,14 @@ class Pipeline:
             viewpoint=viewpoint,
             canceled=canceled,
         )
+
+
+def _unparsed(command: str) -> Query:
+    """A command in a language that only the model speaks: a question, or the whole of it names the thing."""
+    text = " ".join(command.split())
+    if text.endswith(("?", "？", "؟")):  # noqa: RUF001 -- Chinese and Arabic question marks
+        return Query(text, Task.ASK)
+    return Query(text, items=(RoleEntity(Role.TARGET, Entity(text, text, text=text)),))
 
 
 def _told(stages: Stages, command: str, work: Callable[[], Answer]) -> Answer:

@@ -2,5 +2,6 @@
 
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.parser import parse, parse_statement
+from vlm_perception.language.screening import ForeignLanguageError
 
-__all__ = ["parse", "parse_statement", "singular"]
+__all__ = ["ForeignLanguageError", "parse", "parse_statement", "singular"]

@@ -48,6 +48,10 @@ _ENGLISH: Final = frozenset(
 )
 
 
+class ForeignLanguageError(CommandError):
+    """A command that is not English, so that only a model that speaks its language can be asked."""
+
+
 def screen(text: str) -> str:
     """Normalise white space and refuse what cannot be an English command.
 
@@ -58,7 +62,8 @@ def screen(text: str) -> str:
         The text with control characters removed and white space collapsed.
 
     Raises:
-        CommandError: empty, longer than 2000 characters, without words, or not English.
+        CommandError: empty, longer than 2000 characters, or without words.
+        ForeignLanguageError: not English.
     """
     if not isinstance(text, str):
         raise CommandError(f"the command must be text, not {type(text).__name__}; {_HINT}")
@@ -77,7 +82,7 @@ def screen(text: str) -> str:
         raise CommandError(f'there are no words in "{_short(clean)}"; {_HINT}')
     strange = re.findall(r"\w+", "".join(c if _is_foreign_letter(c) else " " for c in clean))
     if strange:
-        raise CommandError(
+        raise ForeignLanguageError(
             f'did not understand "{_short(" ".join(strange))}": only English commands are understood, unless a model '
             f"that speaks the language is chosen; {_HINT}"
         )
@@ -93,7 +98,7 @@ def _refuse_rare_accents(clean: str) -> None:
         w for w in words if any(not c.isascii() and c.lower() not in _BORROWED for c in unicodedata.normalize("NFC", w))
     ]
     if rare and (len(rare) > 1 or not any(w.lower() in _ENGLISH for w in words)):
-        raise CommandError(
+        raise ForeignLanguageError(
             f'did not understand "{_short(" ".join(rare))}" in "{_short(clean)}": only English commands are '
             f"understood, unless a model that speaks the language is chosen; {_HINT}"
         )
@@ -116,7 +121,7 @@ def _refuse_foreign(clean: str) -> None:
     if len(words) == 2 and words[0] in _LEADING_ARTICLES:  # "une pomme"
         foreign = words
     if len(foreign) >= 2 or (foreign and (accented or len(foreign) == len(words))):
-        raise CommandError(
+        raise ForeignLanguageError(
             f'did not understand "{_short(" ".join(foreign))}" in "{_short(clean)}": only English commands are '
             f"understood, unless a model that speaks the language is chosen; {_HINT}"
         )
