@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenes import IMAGE, basket, block, plate, to_camera, view
+from scenes import IMAGE, basket, block, block_points, plate, thing, to_camera, tub_points, view
 
 from vlm_perception.language import parse
 from vlm_perception.spatial import resolve
@@ -96,3 +96,51 @@ def test_without_depth_there_is_no_place_but_an_answer() -> None:
     )
     assert found.status is Status.SUCCEEDED
     assert [g.place for g in found.groundings] == [None, None]
+
+
+def world(place: PlacePose) -> np.ndarray:
+    """Right, up, forward from the table's middle, metres."""
+    return in_axes(place.T_camera_place[:3, 3]) - in_axes(to_camera(np.zeros((1, 3)))[0])
+
+
+def test_between_two_things_is_between_them() -> None:
+    objects = [CAN, block(2, "box", -0.1, 0.1), block(3, "jar", 0.2, 0.1)]
+    places = [
+        g.place for g in put("put the can between the box and the jar", objects).groundings if g.place is not None
+    ]
+    assert len(places) == 2
+    for place in places:
+        assert world(place)[0] == pytest.approx(0.05, abs=0.02)
+        assert place.clearance_m >= 0.01
+    tight = put("put the can between the box and the jar", [CAN, block(2, "box", 0.0, 0.1), block(3, "jar", 0.1, 0.1)])
+    assert tight.status is Status.NOT_FOUND
+    assert "no room between" in tight.message
+
+
+def test_under_a_thing_is_the_ground_below_it() -> None:
+    shelf = block(2, "shelf", 0.1, 0.2, 0.25, size=(0.4, 0.2, 0.02))
+    assert world(place_of(put("put the can under the shelf", [CAN, shelf])))[1] == pytest.approx(0.0, abs=0.02)
+    low = block(2, "shelf", 0.1, 0.2, 0.05, size=(0.4, 0.2, 0.02))
+    assert put("put the can under the shelf", [CAN, low]).status is Status.NOT_FOUND
+
+
+def test_what_does_not_fit_is_not_put_in() -> None:
+    big = block(1, "can", -0.3, -0.2, size=(0.2, 0.2, 0.2))
+    answer = put("put the can in the mug", [big, thing(2, "mug", tub_points(0.1, 0.1, 0.0, 0.08, 0.08, 0.09))])
+    assert answer.status is Status.NOT_FOUND
+    assert "no room in the mug" in answer.message
+    filled = [CAN, basket(2, "basket", 0.1, 0.1), block(3, "box", 0.1, 0.1, 0.005, size=(0.23, 0.23, 0.1))]
+    assert put("put the can in the basket", filled).status is Status.NOT_FOUND
+
+
+def test_in_an_open_drawer_is_its_floor_and_not_the_top_of_the_cabinet() -> None:
+    cabinet = np.vstack((block_points(-0.1, 0.2, 0.0, 0.2, 0.24, 0.22), tub_points(0.07, 0.2, 0.15, 0.14, 0.2, 0.06)))
+    place = world(place_of(put("put the can in the top drawer of the cabinet", [CAN, thing(2, "cabinet", cabinet)])))
+    assert place[1] == pytest.approx(0.155, abs=0.02)
+    assert place[0] > -0.01
+
+
+def test_a_thing_detected_twice_is_not_in_its_own_way() -> None:
+    dish = plate(2, "plate", 0.1, 0.1)
+    again = block(3, "ramekin", 0.1, 0.1, size=(0.17, 0.17, 0.02))
+    assert put("put the can on the plate", [CAN, dish, again]).status is Status.SUCCEEDED

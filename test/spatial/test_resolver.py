@@ -207,7 +207,7 @@ def test_negated_attributes() -> None:
 
 
 def test_the_other_one_as_destination() -> None:
-    objects = kitchen((-0.2, 0.0), (0.2, 0.0))
+    objects = kitchen((-0.2, 0.0), (0.05, -0.1))
     found = ask("put the left bowl on the other bowl", objects)
     assert ids(found) == [1]
     found = ask("stack the left bowl on the right bowl and place them on the plate", objects)

@@ -43,6 +43,8 @@ _HALVES = PatternTable(
         for text in texts.split("|")
     }
 )  # fmt: skip
+# What several things make; no detector reports it.
+_GROUPS = frozenset("stack pile row line group bunch series tower column lineup".split())
 _VIEWER_KEY = {"near": "near", "next_to": "near", "in_front_of": "front", "far_from": "far", "behind": "back", "left_of": "left",
                "right_of": "right", "at": "near"}  # fmt: skip
 _ASIDES = tuple(
@@ -234,6 +236,10 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         cursor.pos = start
         return False
     _refuse_comparison(anchors[0])
+    if predicate in {"in", "on", "at"} and anchors[0].noun in _GROUPS and not (anchors[0].relations or anchors[0].rankings) and (
+        d.rankings or d.places or d.ordinal or anchors[0].noun in {"row", "line"}
+    ):  # fmt: skip
+        return True
     text = cursor.text(phrase_start, stop)
     predicate, anchors = _table_center(predicate, anchors)
     if predicate in {"left_of", "right_of"} and anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS:
@@ -437,6 +443,8 @@ def _part_of(reader: NounPhraseReader, d: Draft) -> bool:
         cursor.pos = start
         return False
     _refuse_comparison(whole)
+    if whole.noun in _GROUPS and not whole.relations and (d.rankings or d.places or d.ordinal):
+        return True  # "the bottom block of the stack": the blocks are the stack
     if whole.noun in lx.SCENE_NOUNS:
         return True
     d.relations.append(Relation("part_of", (whole,), text="of"))

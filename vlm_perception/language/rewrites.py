@@ -118,6 +118,8 @@ def _in_context(tokens: list[Token], i: int) -> tuple[list[str], int] | None:
         return ["from"], i + 1
     if words[0] == "no" and words[1] == "." and words[2] in lx.NUMBERS:
         return ["number"], i + 2
+    if words[0] in {"neither", "nor"} and words[1] in lx.PREPOSITIONS - {"of"} | {"left", "right"}:
+        return (["not"] if words[0] == "neither" else ["and", "not"]), i + 1
     if (
         words[0] == "number"
         and words[1] in lx.NUMBERS

@@ -59,7 +59,7 @@ def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> R
         is_content(following) and following not in {"side", "edge", "hand", "end", "wall", "corner", "border"}
     ):
         key = lx.POSITIONS[word]
-        if following != "of" or scene_follows(cursor, cursor.pos + 2):
+        if key != "middle" and (following != "of" or scene_follows(cursor, cursor.pos + 2)):
             cursor.pos += 1
             cursor.take("hand")
             cursor.take_any({"side", "edge", "end", "border"})

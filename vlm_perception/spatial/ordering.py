@@ -19,7 +19,7 @@ _SIZE_KEYS = {
     "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
     "broad": "wide", "narrow": "narrow", "thin": "thin", "slim": "thin", "thick": "thick", "fat": "thick",
 }  # fmt: skip
-_SPOTS = {
+SPOTS = {
     "edge": "at_edge_of",
     "border": "at_edge_of",
     "corner": "at_corner_of",
@@ -52,7 +52,7 @@ def rank(scene: Scene, reading: Reading, ranking: Ranking, number: int | None) -
     anchor = None
     if ranking.anchor is not None:
         found = scene.read(ranking.anchor).goodness
-        if not found.any() and ranking.anchor.noun in _SPOTS:
+        if not found.any() and ranking.anchor.noun in SPOTS:
             _rank_by_spot(scene, reading, ranking, members)
             return
         if not found.any():
@@ -99,7 +99,7 @@ def _rank_by_spot(scene: Scene, reading: Reading, ranking: Ranking, members: NDA
     if anchor is None or not len(members):
         return
     whole = next((r.anchors for r in anchor.relations if r.predicate == "part_of"), ())
-    scores, _ = scene.relation_scores(Relation(_SPOTS[anchor.noun], whole), reading)
+    scores, _ = scene.relation_scores(Relation(SPOTS[anchor.noun], whole), reading)
     if scores is None:
         return
     order = members[np.argsort(-scores[members], kind="stable")]

@@ -238,7 +238,21 @@ def around(a: Extents, b: Extents) -> FloatArray:
 
 
 def between(a: Extents, b: Extents, c: Extents) -> FloatArray:
-    """a's middle lies along the line from b to c, after b and before c, and close to it beside the line's length."""
+    """a's middle lies along the line from b to c, after b and before c, and close to it; in a stack: above one, below the other."""
+    level = _between_level(a, b, c)
+    if not a.solid:
+        return level
+    share = np.minimum(_overlap_share(a, b), _overlap_share(a, c))
+    upward = np.minimum(_higher(a, b) * _higher(c, a) + _higher(a, c) * _higher(b, a), 1.0)
+    return np.maximum(level, upward * _ramp(share, 0.3, 0.7))
+
+
+def _overlap_share(a: Extents, b: Extents) -> FloatArray:
+    """How much of the smaller footprint lies over the other one."""
+    return np.maximum(_footprint_share(a, b), _footprint_share(b, a))
+
+
+def _between_level(a: Extents, b: Extents, c: Extents) -> FloatArray:
     axes = _axes(a) if a.solid else [RIGHT, UP]
     start, end, middle = b.center[..., axes], c.center[..., axes], a.center[..., axes]
     line, to = end - start, middle - start

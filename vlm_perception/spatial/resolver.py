@@ -9,6 +9,7 @@ from vlm_perception.spatial import wording
 from vlm_perception.spatial.choice import Choice, choose
 from vlm_perception.spatial.counting import count
 from vlm_perception.spatial.evidence import anchors_of, grounding
+from vlm_perception.spatial.ordering import SPOTS
 from vlm_perception.spatial.parts import cut_part, whole_of
 from vlm_perception.spatial.place import find_place
 from vlm_perception.spatial.scene import SURFACES, Scene
@@ -78,7 +79,11 @@ def _scene_with_parts(
     fixed: dict[Entity, int] = {}
     for entity in reversed(query.entities):
         whole = whole_of(entity)
-        if whole is None or scene.read(entity).goodness.max(initial=0.0) >= settings.min_relation:
+        if (
+            whole is None
+            or entity.noun in SPOTS
+            or scene.read(entity).goodness.max(initial=0.0) >= settings.min_relation
+        ):
             continue
         found = scene.read(whole).goodness
         if found.any():
@@ -115,7 +120,7 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
             groundings.setdefault((index, Role.TARGET), grounding(scene, item.entity, index, Role.TARGET))
     moved = [scene.objects[i] for item, c in chosen for i in c.indices]
     for item, choice in where:
-        spot, note = _place(item, choice, scene, moved)
+        spot, note = _place(item, choice, scene, moved, where)
         if note and item.entity not in scene.fixed:  # of a part that was not detected, only the region is known
             return _no_room(note, groundings, scene, item.entity, choice.indices[0])
         for index in choice.indices:
@@ -157,15 +162,24 @@ def _destination(
     return choice
 
 
-def _place(item: RoleEntity, choice: Choice, scene: Scene, moved: list[SceneObject]) -> tuple[PlacePose | None, str]:
+def _place(
+    item: RoleEntity,
+    choice: Choice,
+    scene: Scene,
+    moved: list[SceneObject],
+    where: Sequence[tuple[RoleEntity, Choice]],
+) -> tuple[PlacePose | None, str]:
     if not choice.indices:
         return None, ""
-    anchors = [scene.objects[i] for i in choice.indices]
+    indices = list(choice.indices)
+    if item.predicate == "between":  # the two are one destination
+        indices += [i for other, c in where if other.predicate == "between" for i in c.indices if i not in indices]
+    anchors = [scene.objects[i] for i in indices]
     if any(anchor.geometry is None for anchor in anchors):
         return None, ""
     obstacles = [o for o in scene.objects if all(o is not x for x in (*moved, *anchors))]
     spot = find_place(
-        item.predicate, anchors[0], obstacles, moved[0] if moved else None, scene.view, scene.settings.place_clearance_m
+        item.predicate, anchors, obstacles, moved[0] if moved else None, scene.view, scene.settings.place_clearance_m
     )
     if spot is None:
         return (

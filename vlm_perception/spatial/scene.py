@@ -250,7 +250,7 @@ class Scene:
             return np.clip((off - 0.2) / 0.2, 0.0, 1.0)
         if predicate == "at_corner_of":
             return np.clip((np.minimum(np.abs(across - 0.5), np.abs(upward - 0.5)) - 0.1) / 0.2, 0.0, 1.0)
-        return np.exp(-np.square(off / 0.2))
+        return np.asarray(1.0 / (1.0 + np.square(off / 0.15)))
 
     def _facing_viewer(self) -> FloatArray:
         away = np.nan_to_num(self.solid.center) * np.array([1.0, 0.0, 1.0])
