@@ -240,6 +240,21 @@ def test_a_model_that_only_points_counts_its_points_and_locates_by_them() -> Non
     np.testing.assert_allclose(places(answer), [middle_m(0), middle_m(1)], atol=0.004)
 
 
+def test_captions_of_a_model_that_only_points_are_grounded_by_its_points() -> None:
+    class Pointer(Speaker):
+        def point(self, image_rgb, phrase):
+            self.asked.append(("point", phrase))
+            place = {"green cube": (160.0, 120.0), "red cube": (80.0, 120.0)}.get(phrase)
+            return GroundedText("", (Mention(None, phrase, ((*place, *place),)),) if place else (), 0.6)
+
+    can = Capabilities(points=True, captions=True)
+    model = Pointer(said=GroundedText("A green cube beside a red cube and a giraffe.", (), 0.5), capabilities=can)
+    answer = run(model, "caption")
+    assert [found.phrase for found in answer.targets] == ["green cube", "red cube"]
+    np.testing.assert_allclose(places(answer), [middle_m(1), middle_m(0)], atol=0.004)
+    assert ("point", "giraffe") in model.asked
+
+
 # --------------------------------------------------------------------------- checking
 
 CAPTION = "The image shows a green cube and two red cubes. A red cube is left of the green cube, and a purple giraffe."

@@ -125,7 +125,7 @@ def check_request(model: GroundingModel, request: DescribeRequest) -> None:
         raise CommandError("The task 'region' needs a box, or points on the thing, in pixels of the color image.")
     if task in (DescribeTask.VERIFY, DescribeTask.CHECK) and request.text.strip():
         _claims(request)
-    elif task in _PHRASED and can.detects:
+    elif (task is DescribeTask.COUNT and can.detects) or (task is DescribeTask.POINT and not can.points):
         _query(request)
 
 

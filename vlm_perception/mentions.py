@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -60,16 +62,14 @@ def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
 
     Args:
         stages: the pass over the frame.
-        said: its text is searched; nothing is found when the model does not detect.
+        said: its text is searched. Things are detected, or pointed at by a model that only points.
         about: what the text answers; things it names count as evidence too.
     """
-    if not stages.model.capabilities.detects:
-        return _tied(stages, (), [])
     named = [(entity, True) for entity in _named(said.text)]
     named += [(entity, False) for entity in _named(about) if all(entity.phrase != e.phrase for e, _ in named)]
     if not named:
         return _tied(stages, (), [])
-    detections = stages.detect([entity.phrase for entity, _ in named])
+    detections = _find(stages, [entity.phrase for entity, _ in named])
     mentions, kept = [], []
     for entity, spoken in named:
         of_it = [d for d in detections if d.phrase == entity.phrase]
@@ -83,6 +83,19 @@ def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
         mentions.append(Mention(spans[0] if spans else None, words, boxes))
         mentions += [Mention(span, said.text[slice(*span)], boxes) for span in spans[1:]]
     return _tied(stages, tuple(mentions), kept)
+
+
+def _find(stages: Stages, phrases: Sequence[str]) -> list[Detection]:
+    model: Any = stages.model
+    if model.capabilities.detects:
+        return stages.detect(phrases)
+    if not model.capabilities.points:
+        return []
+    found = []
+    for phrase in phrases:
+        said: GroundedText = stages.ask("speak", partial(model.point, stages.frame.color_rgb, phrase))
+        found += [_detection(stages, phrase, said.score, box) for mention in said.mentions for box in mention.boxes_xyxy]
+    return found
 
 
 def _named(text: str) -> list[Entity]:
