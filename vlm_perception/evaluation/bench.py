@@ -1,6 +1,10 @@
 """How long everything takes: the stages that are not the model, and a model beside the plain library call.
 
-./dev bench [--model NAME] [--json FILE]
+./dev bench [--model NAME [--random-weights]] [--json FILE]
+
+With ``--random-weights`` a checkpoint of the model's real architecture is made on the spot, so that its speed can be
+measured without its weights. With random weights nothing sensible is found; what is not the model is therefore
+measured apart, on a frame with five objects.
 """
 
 from __future__ import annotations
@@ -23,9 +27,11 @@ from rich.table import Table
 from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
 from vlm_perception.evaluation.oracle import OracleModel
 from vlm_perception.evaluation.plain import plain_call
+from vlm_perception.evaluation.random_weights import random_checkpoint
 from vlm_perception.evaluation.synthetic import TableBox, table_scene
 from vlm_perception.models.depth_grabcut import DepthGrabCut
-from vlm_perception.models.factory import build_model
+from vlm_perception.models.factory import build_model, build_segmenter
+from vlm_perception.models.registry import load_registry
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import ModelError, VlmPerceptionError
 
@@ -103,40 +109,120 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
     return {stage: Timing.of(values) for stage, values in stages.items()}
 
 
-def bench_model(name: str, device: str, repeats: int) -> dict[str, Any]:
-    """A model's ``detect`` beside the plain ``transformers`` call on the same image and phrases.
+def bench_model(name: str, device: str, repeats: int, *, random_weights: bool = False) -> dict[str, Any]:
+    """A model beside the plain ``transformers`` call on the same image, phrases or boxes.
+
+    Args:
+        name: registry name, hub id or folder; with ``random_weights`` a registry name.
+        device: as in ``build_model``.
+        repeats: calls of each.
+        random_weights: make a checkpoint of the model's architecture instead of loading its own.
 
     Returns:
-        ``ours`` and ``plain`` (or ``plain_missing``, why there is none), and the peak memory.
+        ``ours``, of which ``network`` is spent in the networks' modules and ``around`` is not; ``plain`` (or
+        ``plain_missing``, why there is none); ``parameters_m`` in millions and the peak memory.
 
     Raises:
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or has no recorded architecture.
     """
     with tempfile.TemporaryDirectory() as folder:
-        image = five_boxes(Path(folder)).frames[0].load().color_rgb
-    model = build_model(name, device=device)
-    result: dict[str, Any] = {
-        "ours": Timing.of(_time(lambda: model.detect([image], PHRASES), repeats)),
-        "peak_memory_mb": _peak_memory_mb(),
-    }
-    model.close()
-    try:
-        call = plain_call(name, device, image, PHRASES)
-    except ModelError as error:
-        result["plain_missing"] = str(error)
-    else:
-        result["plain"] = Timing.of(_time(call, repeats))
+        frame = five_boxes(Path(folder)).frames[0]
+        image = frame.load().color_rgb
+        boxes = [instance.box_xyxy for instance in frame.instances]
+    with tempfile.TemporaryDirectory() as folder:
+        entry, spec = load_registry().get(name), name
+        if random_weights:
+            entry, spec = random_checkpoint(name, Path(folder)), folder
+        _reset_peak_memory()
+        if entry is not None and entry.roles == ("segmenter",):
+            segmenter = build_segmenter(spec, device=device)
+            if segmenter is None:
+                raise ModelError(f"'{name}' is no model, so there is nothing to measure")
+            model: Any = segmenter
+            ours: Callable[[], object] = lambda: segmenter.segment(image, boxes)  # noqa: E731
+        else:
+            options = {} if entry is None or not random_weights else {**entry.defaults}
+            model = grounder = build_model(spec, device=device, options=options)
+            ours = lambda: grounder.detect([image], PHRASES)  # noqa: E731
+        result: dict[str, Any] = measure_call(ours, repeats)
+        result["peak_memory_mb"] = _peak_memory_mb()
+        model.close()
+        try:
+            call = plain_call(spec, device, image, PHRASES, boxes)
+        except ModelError as error:
+            result["plain_missing"] = str(error)
+        else:
+            result["plain"] = Timing.of(_time(call, repeats))
     return result
+
+
+def measure_call(call: Callable[[], object], repeats: int) -> dict[str, Any]:
+    """Time a call, and how much of it is spent inside the outermost ``torch`` modules it runs.
+
+    Returns:
+        ``ours``, ``network`` and ``around``; ``parameters_m``, of the modules that ran, in millions.
+    """
+    import torch
+
+    depth, since, spent = 0, 0.0, 0.0
+    parameters: dict[int, int] = {}
+
+    def now() -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def enter(module: Any, _: object) -> None:
+        nonlocal depth, since
+        depth += 1
+        if depth == 1:
+            parameters.update((id(p), p.numel()) for p in module.parameters())
+            since = now()
+
+    def leave(*_: object) -> None:
+        nonlocal depth, spent
+        depth -= 1
+        if depth == 0:
+            spent += now() - since
+
+    call()
+    whole: list[float] = []
+    network: list[float] = []
+    hooks = torch.nn.modules.module
+    handles = [
+        hooks.register_module_forward_pre_hook(enter),
+        hooks.register_module_forward_hook(leave, always_call=True),
+    ]
+    try:
+        for _ in range(repeats):
+            spent, start = 0.0, time.perf_counter()
+            call()
+            whole.append((time.perf_counter() - start) * 1e3)
+            network.append(spent * 1e3)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {
+        "ours": Timing.of(whole),
+        "network": Timing.of(network),
+        "around": Timing.of([a - b for a, b in zip(whole, network, strict=True)]),
+        "parameters_m": sum(parameters.values()) / 1e6,
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bench", description="Latency of every stage, and of a model.")
     parser.add_argument("--model", help="registry name, hub id or folder (default: only what is not the model)")
+    parser.add_argument(
+        "--random-weights", action="store_true", help="measure MODEL's architecture without its weights"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args(argv)
+    if options.random_weights and not options.model:
+        parser.error("--random-weights needs --model")
     try:
         result: dict[str, Any] = {
             "frame": "640x480, 5 objects",
@@ -146,7 +232,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         if options.model:
             result["model"] = options.model
-            result["model_ms"] = bench_model(options.model, options.device, max(3, options.repeats // 5))
+            result["random_weights"] = options.random_weights
+            result["model_ms"] = bench_model(
+                options.model, options.device, max(3, options.repeats // 5), random_weights=options.random_weights
+            )
     except VlmPerceptionError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -166,6 +255,13 @@ def _time(call: Callable[[], object], repeats: int) -> list[float]:
         call()
         values.append((time.perf_counter() - start) * 1e3)
     return values
+
+
+def _reset_peak_memory() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
 
 
 def _peak_memory_mb() -> float:
@@ -189,10 +285,14 @@ def _print(result: Mapping[str, Any]) -> None:
             table.add_row(f"  {stage}", f"{timing.p50:.2f}", f"{timing.p95:.2f}")
     model = result.get("model_ms", {})
     if model:
-        table.add_row(f"[b]{result['model']}[/]", "", "")
-        for name in ("ours", "plain"):
+        note = ", random weights" if result["random_weights"] else ""
+        table.add_row(f"[b]{result['model']}[/] ({model['parameters_m']:.1f} M parameters{note})", "", "")
+        titles = {"ours": "ours", "network": "  in the network", "around": "  around it", "plain": "plain transformers"}
+        for name, title in titles.items():
             if name in model:
-                table.add_row(f"  detect, {name}", f"{model[name].p50:.1f}", f"{model[name].p95:.1f}")
+                table.add_row(f"  {title}", f"{model[name].p50:.1f}", f"{model[name].p95:.1f}")
+        share = result["overhead_ms"]["overhead"].p50 / model["ours"].p50
+        table.add_row("  overhead of all that is not the model", f"{share:.1%}", "")
     console = Console()
     console.print(table)
     if "plain_missing" in model:

@@ -155,7 +155,12 @@ def load_concepts(checkpoint: Checkpoint, placement: Placement, options: Options
             "segmenter, beside a detector such as 'grounding-dino-tiny'"
         )
     model = load_weights(
-        checkpoint, import_transformers().Sam3Model, placement, options=options.values, keep_float32=True
+        checkpoint,
+        import_transformers().Sam3Model,
+        placement,
+        options=options.values,
+        keep_float32=True,
+        hot=("vision_encoder.forward", "forward"),
     )
     return ConceptMasks(
         checkpoint.name, model, load_tokenizer(checkpoint), stretching(checkpoint, placement), placement, options

@@ -241,7 +241,9 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
     beside = _beside(checkpoint, options)
     auto = import_transformers().AutoModelForZeroShotObjectDetection
     parts = HeadParts(
-        model=load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True),
+        model=load_weights(
+            checkpoint, auto, placement, options=options.values, keep_float32=True, hot=HEADS[model_type].hot
+        ),
         image_processor=load_image_processor(checkpoint),
         tokenizer=load_tokenizer(checkpoint),
         placement=placement,

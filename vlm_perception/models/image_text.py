@@ -117,7 +117,8 @@ def load_image_text(checkpoint: Checkpoint, placement: Placement, options: Optio
         )
     transformers = import_transformers()
     auto = transformers.CLIPModel if model_type == "clip" else transformers.SiglipModel
-    model = load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True)
+    hot = ("vision_model.forward",)
+    model = load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True, hot=hot)
     phrases = PhraseEmbeddings(
         lambda tokens: model.get_text_features(**tokens).pooler_output,
         load_tokenizer(checkpoint),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import operator
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,7 @@ def load_weights(
     *,
     options: Mapping[str, Any],
     keep_float32: bool = False,
+    hot: Sequence[str] = ("forward",),
 ) -> Any:
     """A model on its device, in evaluation mode.
 
@@ -187,9 +189,10 @@ def load_weights(
         checkpoint: its files.
         auto_class: e.g. ``transformers.AutoModelForMaskGeneration``.
         placement: where, and in which precision.
-        options: ``load_in_8bit`` / ``load_in_4bit`` (bitsandbytes, CUDA only), ``compile``, and
-            ``attn_implementation``.
+        options: ``load_in_8bit`` / ``load_in_4bit`` (bitsandbytes, CUDA only), ``compile`` (true, or the name of
+            a backend of ``torch.compile``), and ``attn_implementation``.
         keep_float32: keep the weights in float32; the caller runs under autocast instead.
+        hot: the methods that the caller calls, as paths from the model: what ``compile`` compiles.
 
     Raises:
         ModelError: as :meth:`Checkpoint.load`, or a quantisation that this machine cannot do.
@@ -210,8 +213,20 @@ def load_weights(
         model = _to_device(model, checkpoint.name, placement)
     model.eval()
     if options.get("compile"):
-        model.forward = torch.compile(model.forward)
+        _compile(model, hot, options["compile"], checkpoint.name)
     return model
+
+
+def _compile(model: Any, hot: Sequence[str], backend: object, name: str) -> None:
+    torch = import_torch()
+    if backend is not True and backend not in torch._dynamo.list_backends(exclude_tags=()):  # noqa: SLF001
+        known = ", ".join(torch._dynamo.list_backends())  # noqa: SLF001
+        raise ModelError(f"'{name}': option 'compile' must be true, false or one of {known}, got {backend!r}")
+    for path in hot:
+        owner, _, method = path.rpartition(".")
+        part = operator.attrgetter(owner)(model) if owner else model
+        chosen = {} if backend is True else {"backend": backend}
+        setattr(part, method, torch.compile(getattr(part, method), **chosen))
 
 
 def _quantisation(name: str, bits: list[str], placement: Placement) -> Any:

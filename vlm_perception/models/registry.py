@@ -33,6 +33,8 @@ class ModelEntry:
         gated: whether the hub asks to accept a licence first.
         requires: Python modules it needs beside NumPy and OpenCV.
         defaults: options of the family, e.g. ``{"threshold": 0.25}``.
+        architecture: where the checkpoint's configuration differs from its class's default one, and
+            ``input_side`` of the network's image; None: not recorded.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ModelEntry:
     gated: bool = False
     requires: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    architecture: Mapping[str, Any] | None = None
 
     @property
     def source(self) -> str:

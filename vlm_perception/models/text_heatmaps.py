@@ -156,7 +156,8 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Text
     if model_type != "clipseg":
         raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not a clipseg")
     auto = import_transformers().CLIPSegForImageSegmentation
-    model = load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True)
+    hot = ("clip.vision_model.forward", "decoder.forward")
+    model = load_weights(checkpoint, auto, placement, options=options.values, keep_float32=True, hot=hot)
     phrases = PhraseEmbeddings(
         lambda tokens: model.clip.get_text_features(**tokens).pooler_output,
         load_tokenizer(checkpoint),

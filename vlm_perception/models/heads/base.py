@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,13 @@ class HeadMap:
 
 
 class Head(Protocol):
-    """One architecture."""
+    """One architecture.
+
+    Attributes:
+        hot: the methods of the network that ``forward`` calls, for ``torch.compile``.
+    """
+
+    hot: ClassVar[tuple[str, ...]]
 
     def groups(self, phrases: Sequence[str]) -> list[list[int]]:
         """Indices of phrases that go into one forward pass together."""

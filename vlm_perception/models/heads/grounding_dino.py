@@ -8,7 +8,7 @@ to decide.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ def phrase_scores(token_probs: NDArray[np.float64], groups: Sequence[Sequence[Se
 
 class GroundingDinoHead:
     """``GroundingDinoForObjectDetection`` and ``MMGroundingDinoForObjectDetection``."""
+
+    hot: ClassVar[tuple[str, ...]] = ("forward",)
 
     def __init__(self, parts: HeadParts) -> None:
         """Take over a loaded checkpoint."""

@@ -7,7 +7,7 @@ The text is a list of classes and a task sentence; the model itself caches the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
@@ -25,6 +25,8 @@ class OmDetTurboHead:
         task: the task sentence, ``{}`` for the comma-separated phrases. Default: the documented "Detect {}.".
         max_phrases: phrases a forward pass. Default: all.
     """
+
+    hot: ClassVar[tuple[str, ...]] = ("forward",)
 
     def __init__(self, parts: HeadParts) -> None:
         """Take over a loaded checkpoint."""

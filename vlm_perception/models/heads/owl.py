@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, to_numpy
@@ -25,6 +25,8 @@ class OwlHead:
         templates: texts with ``{}`` for the phrase; more than one is a prompt ensemble, whose unit-length
             embeddings are averaged (as CLIP's). Default: the documented "a photo of a {}".
     """
+
+    hot: ClassVar[tuple[str, ...]] = ("image_embedder",)
 
     def __init__(self, parts: HeadParts) -> None:
         """Take over a loaded checkpoint."""

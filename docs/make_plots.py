@@ -1,0 +1,36 @@
+"""Draws docs/quantisation.png.  pip install matplotlib, then: python docs/make_plots.py"""  # noqa: INP001
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from vlm_perception.models.quantisation import WRITINGS, edge_errors
+
+SIZES = ((320, 240), (640, 480), (1280, 720), (1920, 1080))
+
+
+def main() -> None:
+    """Mean and largest error of a box's edge, over the width of the image."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained")
+    widths = [size[0] for size in SIZES]
+    for writing in WRITINGS:
+        errors = [np.abs(edge_errors(writing, size, 2000)) for size in SIZES]
+        axes[0].plot(widths, [e.mean() for e in errors], marker="o", markersize=3, label=writing)
+        axes[1].plot(widths, [e.max() for e in errors], marker="o", markersize=3)
+    for axis, title in zip(axes, ("mean", "largest"), strict=True):
+        axis.set(title=f"{title} error of an edge", xlabel="image width, pixels", yscale="log", xticks=widths)
+        axis.grid(which="both", alpha=0.25)
+    axes[0].set_ylabel("pixels of the camera image")
+    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.savefig(Path(__file__).with_name("quantisation.png"), dpi=110)
+
+
+if __name__ == "__main__":
+    main()
