@@ -16,7 +16,7 @@ from vlm_perception.types import CommandError, Query
 _QUICK = settings(max_examples=150, deadline=None)
 _SAID = [
     row["say"]
-    for name in ("references", "commands", "libero", "questions")
+    for name in ("references", "commands", "libero", "questions", "wordings")
     for row in yaml.safe_load((Path(__file__).parent / f"corpus/{name}.yaml").read_text(encoding="utf-8"))
 ]
 _WORDS = sorted({word for said in _SAID for word in said.split()})

@@ -144,7 +144,10 @@ def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     verb = cursor.take_any(lx.BE | lx.STANDS)
     if verb:
         cursor.take("there")
-    elif cursor.take_any({"contains", "contain", "holds"}) or (cursor.take_any({"has", "have"})):
+    elif cursor.take_any({"holds", "supports", "carries"}):
+        held = [Relation("holds", (e,), negated) for e in reader.entities()]
+        return [replace(s, relations=(*s.relations, *held)) for s in subjects]
+    elif cursor.take_any({"contains", "contain"}) or (cursor.take_any({"has", "have"})):
         inside = reader.entities()
         contained = [Relation("contains", (e,), negated) for e in inside]
         cursor.take("in", "it")
@@ -159,8 +162,11 @@ def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     elif not helper:
         cursor.pos = start
     mentions = list(reader.mentions)
+    others = [m for m in mentions if all(m is not s for s in subjects)]
+    reader.mentions = others or mentions  # "it" is not the thing that is spoken of
     said = [read_predicate(reader, subjects[0], negated=negated)]
     if said[0] is None:
+        reader.mentions = mentions
         if not verb:
             return subjects
         cursor.pos = start if cursor.done else cursor.pos
@@ -173,7 +179,8 @@ def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
         cursor.take_any({"does", "do", "did"})
         cursor.take("not")
         cursor.take_any(lx.BE | lx.STANDS)
-        reader.mentions = list(mentions)
+        reader.mentions = others or list(mentions)
         claims.append(read_predicate(reader, other, negated=negated) or other)
     cursor.pos = stop
+    reader.mentions = mentions
     return [c for c in claims if c is not None]

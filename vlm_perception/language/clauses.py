@@ -310,6 +310,12 @@ class ClauseReader(NounPhraseReader):
             word = cursor.tokens[i].word
             before = cursor.tokens[i - 1].word if i else ""
             anchored, place = ANCHORED.find(cursor, i), UNANCHORED.find(cursor, i)
+            if self._beside_the_last(i) and i > start:
+                if spots and spots[-1][3] and self._new_item(spots[-1][1], i):
+                    break
+                spots.append((i, i + 3, "left_of", True))
+                i += 3
+                continue
             if (
                 word in _GOALS
                 and before not in lx.SUPERLATIVES
@@ -348,6 +354,16 @@ class ClauseReader(NounPhraseReader):
                 spots.append((spots_at, found[1], found[0] if real else "place", real))
             i = found[1]
         return self._pick_spot(frame, spots, start)
+
+    def _beside_the_last(self, i: int) -> bool:
+        """ "to its left" stands at ``i``."""
+        words = [t.word for t in self.cursor.tokens[i : i + 3]]
+        return (
+            len(words) == 3
+            and words[0] in {"to", "on", "at"}
+            and words[1] in {"its", "their"}
+            and words[2] in {"left", "right"}
+        )
 
     def _pushing(self, start: int) -> bool:
         return start > 0 and self.cursor.tokens[start - 1].word in {"push", "pull", "drag", "slide", "load", "carry"}

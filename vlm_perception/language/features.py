@@ -66,7 +66,9 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     """ "with a lid" is a visible feature; "with a spoon in it" is a relation."""
     cursor = reader.cursor
     start = cursor.pos
-    relative = cursor.take_any({"that", "which"})
+    relative = cursor.take_any({"that", "which", "who"})
+    if relative and cursor.word() in lx.BE and "wearing" in {cursor.word(1), cursor.word(2)}:
+        cursor.pos += 1
     has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
     holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
     without = not has and cursor.take("without")
@@ -92,19 +94,18 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     alone = stop + 1 >= cursor.end or cursor.tokens[stop + 1].word in {"it", "them", "top", ",", "and", "."}
     if holds or (place in {"in", "inside", "on"} and alone):
         inner = _replace_end(cursor, stop)
-        anchor = reader.entity(depth=1)
+        anchors = reader.entities(depth=1)
         cursor.end = inner
-        if anchor is not None and cursor.pos == stop:
+        if anchors and cursor.pos == stop:
             if not holds:
                 cursor.pos += 1
                 cursor.take_any({"it", "them", "top"})
                 if cursor.take("of"):
                     cursor.take_any({"it", "them"})
-            nothing = anchor.number == 0
-            anchor = replace(anchor, number=1) if nothing else anchor
-            d.relations.append(
-                Relation("supports" if place == "on" else "contains", (anchor,), negated != nothing, text="with")
-            )
+            nothing = anchors[0].number == 0
+            anchors = [replace(a, number=1) for a in anchors] if nothing else anchors
+            predicate = "supports" if place == "on" else "contains"
+            d.relations += [Relation(predicate, (anchor,), negated != nothing, text="with") for anchor in anchors]
             return True
         cursor.pos = start
         return False

@@ -227,6 +227,8 @@ STOPS: Final = (
         "seems",
         "looks",
         "hangs",
+        "holds",
+        "carries",
         "excluding",
         "neither",
         "nor",

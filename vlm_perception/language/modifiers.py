@@ -236,7 +236,9 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         cursor.pos = start
         return False
     _refuse_comparison(anchors[0])
-    if predicate in {"in", "on", "at"} and anchors[0].noun in _GROUPS and not (anchors[0].relations or anchors[0].rankings) and (
+    if predicate in {"in", "on", "at"} and anchors[0].noun in _GROUPS and not (
+        anchors[0].relations or anchors[0].rankings or anchors[0].attributes
+    ) and (
         d.rankings or d.places or d.ordinal or anchors[0].noun in {"row", "line"}
     ):  # fmt: skip
         return True
@@ -251,6 +253,8 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         and anchors[0].noun not in lx.SURFACE_NOUNS
     ):
         return True
+    if anchors[0].number == 0:  # "in neither of the bowls"
+        anchors, negated = (replace(anchors[0], number=1), *anchors[1:]), not negated
     d.relations.append(Relation(predicate, anchors, negated, text))
     return True
 

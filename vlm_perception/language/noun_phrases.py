@@ -32,6 +32,7 @@ class NounPhraseReader:
         self.mentions: list[Entity] = []
         self._subject_only = False
         self.reciprocal: Entity | None = None  # whom "each other" speaks of in a claim
+        self.anchor: Entity | None = None  # the last thing that the phrase now read was described by
         self.others: list[Entity] = []  # what "the other one" may be set against, before all that was mentioned
         self.to_is_goal = False  # in "move X to Y", "to" opens the destination, not "closest to"
 
@@ -51,7 +52,17 @@ class NounPhraseReader:
         if cursor.word() == "not" and cursor.word(1) in lx.ARTICLES:  # "not the red one"
             draft.generic = True
         read_determiners(cursor, draft)
-        pronoun = None if draft.determined or draft.other else self._pronoun()
+        if (
+            draft.chosen
+            and cursor.word() in {"them", "these", "those"}
+            and not is_content(cursor.word(1))
+            and self.mentions
+        ):
+            cursor.pos += 1  # "one of them"
+            draft.nouns = self.mentions[-1].noun.split()
+            draft.attributes += self.mentions[-1].attributes
+            draft.determined = True
+        pronoun = None if draft.determined or draft.other else self._pronoun(depth)
         if pronoun is not None:
             return pronoun
         self._premodifiers(draft)
@@ -78,6 +89,9 @@ class NounPhraseReader:
         entity = draft.freeze(cursor.text(start))
         if depth == 0:
             self.mentions.append(entity)
+            self.anchor = None
+        else:
+            self.anchor = entity
         return entity
 
     def entity_bare(self) -> Entity | None:
@@ -122,7 +136,7 @@ class NounPhraseReader:
 
     # ------------------------------------------------------------------ parts
 
-    def _pronoun(self) -> Entity | None:
+    def _pronoun(self, depth: int) -> Entity | None:
         cursor = self.cursor
         word = cursor.word()
         bare = (
@@ -133,6 +147,9 @@ class NounPhraseReader:
         if (word in lx.OBJECT_PRONOUNS or bare) and self.mentions:
             cursor.pos += 1
             return self.mentions[-1]
+        if word == "it" and depth > 0 and self.anchor is not None:  # "nearest to the plate but not on it"
+            cursor.pos += 1
+            return self.anchor
         return None
 
     def _premodifiers(self, d: Draft) -> None:

@@ -12,6 +12,7 @@ from vlm_perception.language.questions import read_question
 from vlm_perception.language.rewrites import plainer
 from vlm_perception.language.screening import screen
 from vlm_perception.language.tokens import Cursor, Token, tokenize
+from vlm_perception.language.verbs import find_verb
 from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
 
 _OPENERS: Final = tuple(
@@ -26,8 +27,9 @@ _OPENERS: Final = tuple(
         "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able|"
         "be so kind as to|be kind enough to|would you be so kind as to|would you be able to|would you be kind enough to|would it be possible to|"
         "it would be nice if you could|it would be nice to|i was wondering if you could|i wonder if you can|can we|can i get|could i get|may i get|"
-        "i lost|i have lost|i can not find|i could not find|i can not see|do you know where|have you seen|did you see|hi there|hey there|"
-        "hello there|good morning|good afternoon|good evening|no|yes|sure|great|tell me|let me know|if you do not mind|when you can|alright then|"
+        "i lost|i have lost|i can not find|i could not find|i can not see|do you know|have you seen|did you see|hi there|hey there|"
+        "hello there|good morning|good afternoon|good evening|no|yes|sure|great|tell me|"
+        "let me know|in image|in picture|in scene|in this image|in this picture|if you do not mind|when you can|alright then|"
         "do you think you could|do you think you can|any chance you could|go|come|your job is to|i would be happy if you could|i would love"
     ).split("|")
 )  # fmt: skip
@@ -62,6 +64,7 @@ def parse(text: str) -> Query:
         CommandError: nothing to do or to find is said, or it is not English; the message names what and a way out.
     """
     clean, tokens = _prepare(text)
+    _refuse_forbidding(tokens, clean)
     question = read_question(ClauseReader(Cursor(list(tokens))), clean)
     if question is not None and _meaningful(question):
         return question
@@ -81,7 +84,8 @@ def parse_statement(text: str) -> Query:
         A query whose task is VERIFY, with one claim an entity in ``statement``.
 
     Raises:
-        CommandError: it mentions nothing, or it is not English.
+        CommandError: it mentions nothing, or it is not English. What follows the last claim understood is passed over;
+            ``parse_claims`` reports it.
     """
     clean, tokens = _prepare(text)
     cursor = Cursor(list(tokens))
@@ -164,6 +168,8 @@ def _safe_opener(cursor: Cursor, pattern: tuple[str, ...], stop: int) -> bool:
         return following == "," or (
             pattern[0] in {"go", "come"} and following in {"find", "get", "pick", "fetch", "grab"}
         )
+    if pattern == ("do", "you", "know"):
+        return following in {"where", "what", "which", "how"}
     if pattern == ("tell", "me"):
         further = cursor.tokens[stop + 1].word if stop + 1 < cursor.end else ""
         return following in {"what", "which", "who", "how"} and further != "many"
@@ -221,6 +227,15 @@ def _description(cursor: Cursor, clean: str) -> Query | None:
     _check_rest(cursor, clean)
     _refuse_none(entities, clean)
     return Query(clean, Task.LOCATE, "", tuple(RoleEntity(Role.TARGET, e) for e in entities))
+
+
+def _refuse_forbidding(tokens: list[Token], clean: str) -> None:
+    words = [t.word for t in tokens[:2]]
+    start = 2 if words == ["do", "not"] else 1 if words[:1] == ["never"] else 0
+    if start and find_verb(Cursor(tokens, start), initial=True) is not None:
+        raise CommandError(
+            f'"{_short(clean)}" says what not to do; say what to do instead, for example "pick the blue mug"'
+        )
 
 
 def _refuse_none(entities: list[Entity], clean: str) -> None:

@@ -34,6 +34,8 @@ _SCENE_TALK: Final = ("describe scene", "describe image", "describe picture", "d
                       "caption", "describe", "what do you see in image", "describe everything", "give me caption", "describe frame",
                       "list objects", "list all objects", "list everything", "describe table", "describe workspace", "summarize scene",
                       "tell me what you see", "what objects are there", "what objects do you see", "what things are there", "caption scene")  # fmt: skip
+_LOOKED_FOR: Final = ("can i find", "do you see", "did i put", "can i see", "did you see", "did i leave", "have you seen", "did you put",
+                      "can you see", "do i find", "did you leave")  # fmt: skip
 _ASKS: Final = lx.BE | frozenset("how where which does do did count".split())
 _MEANS_NOTHING: Final = (
     frozenset(", . ? ! ; : and then so there here now in total altogether please are is exist visible".split())
@@ -165,27 +167,10 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
     """ "where is the mug", "which mug is closest to the camera", "which of the mugs is red"."""
     cursor = reader.cursor
     if cursor.take("where"):
-        if not (
-            cursor.take_any(lx.BE)
-            or take_phrase(
-                cursor,
-                (
-                    "can i find",
-                    "do you see",
-                    "did i put",
-                    "can i see",
-                    "did you see",
-                    "did i leave",
-                    "have you seen",
-                    "did you put",
-                    "can you see",
-                    "do i find",
-                    "did you leave",
-                ),
-            )
-        ):
-            return None
+        leads = bool(cursor.take_any(lx.BE)) or take_phrase(cursor, _LOOKED_FOR)
         entities = reader.entities()
+        if not leads and not cursor.take_any(lx.BE):  # "(do you know) where the scissors are"
+            return None
         return Query(text, Task.LOCATE, "", _targets(entities)) if entities else None
     which = cursor.take("which") or (
         cursor.word() == "what"
@@ -268,7 +253,7 @@ def _declarative(reader: ClauseReader, text: str) -> Query | None:
     """ "the bowl is on the plate", "a mug sits behind two plates"."""
     cursor = reader.cursor
     if not any(
-        t.word in lx.BE | lx.STANDS | {"contains", "touches", "surrounds"}
+        t.word in lx.BE | lx.STANDS | {"contains", "touches", "surrounds", "holds", "supports", "carries"}
         for t in cursor.tokens[cursor.pos : cursor.end]
     ):
         return None
@@ -277,6 +262,9 @@ def _declarative(reader: ClauseReader, text: str) -> Query | None:
     if not subjects or cursor.word() not in lx.BE | lx.STANDS | {
         "contains",
         "contain",
+        "holds",
+        "supports",
+        "carries",
         "touches",
         "surrounds",
         "does",
