@@ -25,6 +25,7 @@ _DEPTH_OF_FIELD: Final = re.compile(r"[\s,]*\bin the (?:background|foreground|di
 _WITH: Final = re.compile(r",\s*(?:and\s+)?with\s+(?=(?:a|an|the|some|one|two|three|four|several)\b)", re.IGNORECASE)
 _ENDS: Final = re.compile(r"(?<=[a-z0-9)\"'])\s*[.;!?\n]+(?:\s+|$)", re.IGNORECASE)
 _PRONOUN: Final = re.compile(r"^(?:it|they|this|these)\b", re.IGNORECASE)
+_CLAUSE: Final = re.compile(r"\s*,\s*(?:and\s+|while\s+)?|\s+(?:while|whereas|as)\s+", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+(?:[-'][^\W_]+)*")
 
 
@@ -74,15 +75,16 @@ def parse_claims(text: str) -> Claims:
     rest: list[str] = []
     before = ""
     for sentence in _sentences(text):
-        found = _read(sentence, before)
-        if not found:
-            rest.append(sentence)
-            continue
-        claims += found
-        before = sentence
-        left = _left_over(sentence, found)
-        if left:
-            rest.append(left)
+        for part in _parts(sentence, before):
+            found = _read(part, before)
+            if not found:
+                rest.append(part)
+                continue
+            claims += found
+            before = part
+            left = _left_over(part, found)
+            if left:
+                rest.append(left)
     if not claims:
         shown = " ".join(text.split())[:80]
         raise CommandError(f"'{shown}' claims nothing that can be checked; say for example 'the bowl is on the plate'")
@@ -96,6 +98,13 @@ def _sentences(text: str) -> Iterator[str]:
             yield sentence
 
 
+def _parts(sentence: str, before: str) -> list[str]:
+    """A sentence that is understood, or else its clauses: what one of them says may still be checked."""
+    if _read(sentence, before):
+        return [sentence]
+    return [part for part in _CLAUSE.split(sentence) if part] or [sentence]
+
+
 def _read(sentence: str, before: str) -> list[Entity]:
     """The claims of one sentence; a pronoun that it begins with is what the sentence before spoke of."""
     if before and _PRONOUN.match(sentence):
@@ -106,9 +115,11 @@ def _read(sentence: str, before: str) -> list[Entity]:
 
 def _statement(text: str) -> list[Entity]:
     try:
-        return list(parse_statement(text).statement)
+        claims = parse_statement(text).statement
     except CommandError:
         return []
+    # "a thing", and nothing said of it, is no claim.
+    return [claim for claim in claims if [*_mentioned(claim), *_related(claim)]]
 
 
 def _mentioned(entity: Entity) -> Iterator[Entity]:
