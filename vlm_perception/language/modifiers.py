@@ -253,6 +253,10 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         and anchors[0].noun not in lx.SURFACE_NOUNS
     ):
         return True
+    if anchors[0].noun in lx.SURFACE_NOUNS and anchors[0].text.lower().rpartition(" ")[2] in lx.POSITIONS:
+        # "the mug on the table on the left": there is one table, the mug is on the left of it.
+        d.places += [k.key for k in anchors[0].rankings]
+        anchors = (replace(anchors[0], rankings=()), *anchors[1:])
     if anchors[0].number == 0:  # "in neither of the bowls"
         anchors, negated = (replace(anchors[0], number=1), *anchors[1:]), not negated
     d.relations.append(Relation(predicate, anchors, negated, text))
