@@ -144,3 +144,15 @@ def test_a_thing_detected_twice_is_not_in_its_own_way() -> None:
     dish = plate(2, "plate", 0.1, 0.1)
     again = block(3, "ramekin", 0.1, 0.1, size=(0.17, 0.17, 0.02))
     assert put("put the can on the plate", [CAN, dish, again]).status is Status.SUCCEEDED
+
+
+def test_the_back_of_a_thing_is_a_part_of_it() -> None:
+    tray = block(2, "tray", 0.0, 0.1, size=(0.3, 0.3, 0.02))
+    back, front = (
+        world(place_of(put(f"put the can at the {where} of the tray", [CAN, tray]))) for where in ("back", "front")
+    )
+    middle = world(place_of(put("put the can in the middle of the tray", [CAN, tray])))
+    assert back[2] > middle[2] + 0.03 > front[2] + 0.06
+    assert back[1] == pytest.approx(front[1], abs=0.01)
+    moved = world(place_of(put("push the can to the back", [CAN, tray])))
+    assert moved[2] == pytest.approx(-0.12, abs=0.02)  # behind where it stands

@@ -10,7 +10,7 @@ from vlm_perception.language.attributes import take_attribute
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
-from vlm_perception.types import Attribute, Entity, Query, Relation, Task
+from vlm_perception.types import Attribute, CommandError, Entity, Query, Relation, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
@@ -62,6 +62,8 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
         cursor.take("and")
         if cursor.pos <= start:
             break
+    if any(ranking.text.endswith(" than") for ranking in draft.rankings):
+        raise CommandError("whether one thing is nearer than another cannot be checked; say which is the closest one")
     draft.settle_places()
     if not (draft.attributes or draft.relations or draft.rankings or draft.exclude):
         if cursor.word() in lx.ARTICLES:  # "the thing on the left is a mug"

@@ -12,7 +12,7 @@ from vlm_perception.language.coordination import share_noun
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.motions import Motion, find_motion, find_tool
 from vlm_perception.language.noun_phrases import NounPhraseReader
-from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.language.verbs import PARTICLES, find_verb
 from vlm_perception.types import CommandError, Entity, Role, RoleEntity, Task
@@ -437,7 +437,10 @@ class ClauseReader(NounPhraseReader):
             return
         predicate = ""
         if anchored:
+            opens = cursor.pos
             predicate, cursor.pos = anchored
+            if predicate == "behind" and in_the_back(cursor, opens, cursor.pos):
+                predicate = "at_back_of"
             if predicate == "at_front_of" and cursor.tokens[start].word == "to":
                 predicate = "in_front_of"
         elif cursor.take_any(_GOALS):

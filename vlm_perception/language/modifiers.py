@@ -12,7 +12,7 @@ from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.features import read_feature, read_trailing_word
 from vlm_perception.language.inversions import read_converse
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, only_strengthens
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back, only_strengthens
 from vlm_perception.language.selections import read_exception, read_partitive
 from vlm_perception.language.superlatives import (
     read_late_complement,
@@ -206,6 +206,8 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         return False
     predicate, stop = anchored
     phrase_start = cursor.pos
+    if predicate == "behind" and in_the_back(cursor, phrase_start, stop):
+        predicate = "at_back_of"
     cursor.pos = stop
     if predicate == "between":
         anchors = _between(reader, depth)

@@ -184,6 +184,12 @@ PARTICIPLES: Final = frozenset(
 )
 
 
+def in_the_back(cursor: Cursor, start: int, stop: int) -> bool:
+    """Whether "in the back of" stands there, a region of the thing, and not "in back of", which is behind it."""
+    words = [t.word for t in cursor.tokens[start:stop]]
+    return words[:3] == ["in", "the", "back"] or words[:3] == ["into", "the", "back"]
+
+
 def only_strengthens(cursor: Cursor) -> bool:
     """Whether "right" only strengthens what follows ("right behind the mug", "right next to it")."""
     following = cursor.word(1)

@@ -27,7 +27,7 @@ def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
     if linked:
         cursor.skip_articles()
         word = cursor.take_any(OF_DIRECTION)
-        if word and cursor.word() != "of":
+        if word and (cursor.word() != "of" or (linked == "from" and OF_DIRECTION[word] in {"high", "low"})):
             cursor.take_any({"side", "end", "hand"})
             cursor.take_any({"side", "end"})
             if cursor.take("to"):
@@ -82,9 +82,11 @@ def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> R
         cursor.pos = start
         return None
     rank = ranking.rank if ranking.key == "near" else -ranking.rank
+    text = ranking.text
     if cursor.take("than"):
         reader.entity(depth=1)
-    return replace(ranking, key="distance", rank=rank, anchor=anchor)
+        text = f"{text} than"
+    return replace(ranking, key="distance", rank=rank, anchor=anchor, text=text)
 
 
 def scene_follows(cursor: Cursor, i: int) -> bool:

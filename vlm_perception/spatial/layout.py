@@ -99,7 +99,7 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
         ordered = np.sort(points, axis=0)
         stray = len(points) // _STRAY
         low[i], high[i] = ordered[stray] - offset, ordered[-1 - stray] - offset
-        hollow[i] = _hollow(points - offset, low[i], high[i])
+        hollow[i] = hollow_share(points - offset, low[i], high[i])
         center[i] = geometry.surface_centroid_m @ axes - offset
         body = axes.T @ geometry.R_camera_object
         lying = np.argsort(np.abs(body[UP]))[:2]
@@ -109,7 +109,7 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
     return Extents(low, high, center, heading, hollow, solid=True), known
 
 
-def _hollow(points: FloatArray, low: FloatArray, high: FloatArray) -> float:
+def hollow_share(points: FloatArray, low: FloatArray, high: FloatArray) -> float:
     """Share of the points in the middle of the footprint that lie well below the rim; 0.5 when none is seen."""
     middle, half = (low + high) / 2.0, (high - low) / 2.0
     central = np.abs(points[:, RIGHT] - middle[RIGHT]) < 0.4 * half[RIGHT]

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from vlm_perception.spatial.layout import FORWARD, RIGHT, UP
+from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, hollow_share
 from vlm_perception.types import FloatArray, ObjectGeometry, PlacePose, SceneObject, Viewpoint
 
 _DEFAULT_SIZE_M: Final = 0.06
@@ -24,6 +24,12 @@ _BESIDE: Final[dict[str, tuple[tuple[float, float], ...]]] = {
     "left_of": ((-1, 0),), "right_of": ((1, 0),), "in_front_of": ((0, -1),), "behind": ((0, 1),), "at_front_of": ((0, -1),),
     "at_back_of": ((0, 1),),
 }  # fmt: skip
+# Parts of a thing's own footprint, as shares of the reach along (right, forward).
+_REGIONS: Final[dict[str, tuple[float, float]]] = {
+    "at_front_of": (0.0, -0.75),
+    "at_back_of": (0.0, 0.75),
+    "at_center_of": (0.0, 0.0),
+}
 _ALL_ROUND: Final = (
     (1.0, 0.0),
     (-1.0, 0.0),
@@ -79,6 +85,9 @@ def find_place(
         if moved is not None and moved.geometry is not None:
             resting.append(float(_block(moved.geometry, axes).low[UP]))
         return _beneath(boxes[0], axes, blocks, size, min(resting, default=None))
+    if predicate in _REGIONS and not (moved is not None and anchors[0] is moved):
+        within = hollow_share(boxes[0].points, boxes[0].low, boxes[0].high) > 0.5
+        return _upon(geometry, axes, blocks, size, within=within, toward=_REGIONS[predicate])
     if predicate in _BESIDE or predicate in {"next_to", "near", "around", "against", "touching", "far_from", "between"}:
         return _beside(predicate, geometry, axes, blocks, size, clearance_m)
     return _upon(
@@ -145,6 +154,7 @@ def _upon(
     *,
     within: bool,
     lift_m: float = 0.0,
+    toward: tuple[float, float] = (0.0, 0.0),
 ) -> PlacePose | None:
     """On top of a thing, or in it: the spot of its footprint with the most room, the middle first."""
     points = geometry.points_m @ axes
@@ -172,7 +182,8 @@ def _upon(
             room = _distance(spot - foot, spot + foot, blocks, floor, float(spot[UP]) + _HEADROOM_M)
             if room < -(_NOISE_M if within else max(_NOISE_M, 0.25 * float(min(foot[RIGHT], foot[FORWARD])))):
                 continue
-            value = min(room, 0.05) - 0.1 * float(np.hypot(u, v)) * float(half[[RIGHT, FORWARD]].max())
+            off = float(np.hypot(u - toward[0], v - toward[1]))
+            value = min(room, 0.05) - 0.1 * off * float(half[[RIGHT, FORWARD]].max())
             if within:  # the floor rather than the rim, the open drawer rather than the top of its cabinet
                 value += 0.5 * min(float(high[UP] - spot[UP]), 0.05)
                 beneath = (np.abs(points - spot) <= foot)[:, [RIGHT, FORWARD]].all(axis=1)
