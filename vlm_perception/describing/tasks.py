@@ -12,13 +12,13 @@ from enum import Enum
 from typing import Any, Final
 
 from vlm_perception import language
-from vlm_perception.checking import Check, check
-from vlm_perception.hyperlinks import hyperlinked
+from vlm_perception.describing.checking import Check, check
+from vlm_perception.describing.hyperlinks import hyperlinked
+from vlm_perception.describing.mentions import Tied, tie, tie_words
+from vlm_perception.describing.pointing import PointUv, thing_at
 from vlm_perception.language.captions import Claims, parse_claims
-from vlm_perception.mentions import Tied, tie, tie_words
 from vlm_perception.models.base import GroundedText, GroundingModel, Mention, VisionLanguageModel
 from vlm_perception.models.capability import require
-from vlm_perception.pointing import PointUv, thing_at
 from vlm_perception.stages import Stages, demand_depth
 from vlm_perception.types import (
     Answer,
@@ -135,7 +135,7 @@ def describe(stages: Stages, request: DescribeRequest) -> Answer:
     Returns:
         In the camera's optical frame: the words in ``answer``; the things they speak of as targets, with mask, points
         and pose where there is depth. ``extra`` holds ``hyperlinks`` (the words with their boxes as Kosmos-2 writes
-        them), ``claims`` (:class:`~vlm_perception.checking.ClaimCheck` each, for VERIFY and CHECK) and ``problems``
+        them), ``claims`` (:class:`~vlm_perception.describing.checking.ClaimCheck` each, for VERIFY and CHECK) and ``problems``
         (what of the model's words was dropped or mended).
 
     Raises:

@@ -1,0 +1,5 @@
+"""Words about a frame, each tied to a thing in 3-D: captions, questions, claims, regions, writing, pointing, counts."""
+
+from vlm_perception.describing.tasks import DescribeRequest, DescribeTask, check_request, describe, request_of
+
+__all__ = ["DescribeRequest", "DescribeTask", "check_request", "describe", "request_of"]
