@@ -1,0 +1,85 @@
+"""Half precision, compilation and quantisation: what is chosen, and what is said when it cannot be."""
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+
+from vlm_perception.models import loading
+from vlm_perception.models.factory import build_model
+from vlm_perception.models.runtime import Placement, choose_placement
+from vlm_perception.types import ModelError
+
+
+@pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bfloat16"), (False, "float16")])
+def test_half_precision_is_the_default_on_a_gpu(monkeypatch, has_bf16, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: has_bf16)
+    assert choose_placement() == Placement("cuda", expected)
+    assert choose_placement("cpu") == Placement("cpu", "float32")
+    assert choose_placement("cuda:0", "fp32") == Placement("cuda:0", "float32")
+
+
+@pytest.mark.parametrize("kind", ["omdet-turbo", "owlvit", "clipseg", "clip", "sam3"])
+def test_what_is_called_is_what_is_compiled(tiny_checkpoints, monkeypatch, kind):
+    ran = []
+
+    def counting(function, **given):
+        assert given == {}
+
+        def compiled(*arguments, **named):
+            ran.append(function.__name__)
+            return function(*arguments, **named)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", counting)
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"compile": True})
+    assert not ran
+    if kind == "clip":
+        model.heatmap(image, "red mug")
+    else:
+        model.detect([image], ["red mug"])
+    assert ran
+
+
+def test_an_unknown_backend_is_refused(tiny_checkpoints):
+    with pytest.raises(ModelError, match="'compile' must be true, false or one of .*inductor.*got 'faster'"):
+        build_model(str(tiny_checkpoints("clip")), device="cpu", options={"compile": "faster"})
+
+
+@pytest.mark.parametrize("bits", ["load_in_8bit", "load_in_4bit"])
+def test_quantisation_says_what_it_needs(tiny_checkpoints, monkeypatch, bits):
+    folder = str(tiny_checkpoints("owlvit"))
+    with pytest.raises(ModelError, match=f"{bits} needs a CUDA GPU, the device is 'cpu'"):
+        build_model(folder, device="cpu", options={bits: True})
+    monkeypatch.setattr(loading, "missing_modules", list)
+    with pytest.raises(ModelError, match="needs bitsandbytes and accelerate: pip install bitsandbytes accelerate"):
+        loading._quantisation("x", [bits], Placement("cuda", "bfloat16"))
+    with pytest.raises(ModelError, match="exclude each other"):
+        loading._quantisation("x", ["load_in_8bit", "load_in_4bit"], Placement("cuda", "bfloat16"))
+
+
+def test_quantisation_reaches_the_library(monkeypatch):
+    """On a GPU the weights are asked for in the bits wanted, on that device, and not moved afterwards."""
+    asked = {}
+
+    class Auto:
+        @staticmethod
+        def from_pretrained(location, **arguments):
+            asked.update(arguments)
+            return types.SimpleNamespace(eval=lambda: None)
+
+    monkeypatch.setattr(loading, "missing_modules", lambda names: [])
+    monkeypatch.setitem(sys.modules, "bitsandbytes", types.ModuleType("bitsandbytes"))
+    config = types.SimpleNamespace(BitsAndBytesConfig=lambda **bits: bits)
+    monkeypatch.setattr(loading, "import_transformers", lambda: config)
+    loading.load_weights(
+        loading.Checkpoint("x", "nobody/x"), Auto, Placement("cuda:0", "bfloat16"), options={"load_in_4bit": True}
+    )
+    assert asked["quantization_config"] == {"load_in_4bit": True}
+    assert asked["device_map"] == {"": "cuda:0"}
+    assert asked["dtype"] is torch.bfloat16
