@@ -11,7 +11,9 @@ from vlm_perception.types import CommandError, Entity
 
 
 def shown(claim: Entity) -> str:
-    relations = [f"{'not ' * r.negated}{r.predicate}({', '.join(a.phrase for a in r.anchors)})" for r in claim.relations]
+    relations = [
+        f"{'not ' * r.negated}{r.predicate}({', '.join(a.phrase for a in r.anchors)})" for r in claim.relations
+    ]
     return " ".join([f"{claim.number or '*' if claim.number != 0 else 0} {claim.phrase}", *relations])
 
 
@@ -64,7 +66,10 @@ def test_no_claims(text: str) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.text(max_size=80) | st.lists(st.sampled_from(["a red mug", "is", "on", "the plate", ".", "it", "not", "two"])).map(" ".join))
+@given(
+    st.text(max_size=80)
+    | st.lists(st.sampled_from(["a red mug", "is", "on", "the plate", ".", "it", "not", "two"])).map(" ".join)
+)
 def test_it_never_raises_anything_else(text: str) -> None:
     try:
         claims = parse_claims(text)
