@@ -87,7 +87,9 @@ class Detector:
         return list(zip(scores.tolist(), boxes.tolist(), strict=True))
 
 
-def evaluate(checkpoint: Path, root: Path, limit: int | None = None, seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    checkpoint: Path, root: Path, limit: int | None = None, seed: int = 0, threshold: float | None = None
+) -> dict[str, Any]:
     """Scores on validation scenes.
 
     Args:
@@ -95,10 +97,11 @@ def evaluate(checkpoint: Path, root: Path, limit: int | None = None, seed: int =
         root: Folder of chunks.
         limit: How many frames; None for all.
         seed: Of the questions.
+        threshold: Score to decide at; None for the best one on these scenes.
 
     Returns:
         `summary` (`acc@0.5` of single things whatever the score, `absent_rejection` and
-        `acc_at_threshold` at the best `threshold`) and finer tables.
+        `acc_at_threshold` at the `threshold`) and finer tables.
     """
     detector = Detector(checkpoint)
     rng = np.random.default_rng(seed)
@@ -120,7 +123,8 @@ def evaluate(checkpoint: Path, root: Path, limit: int | None = None, seed: int =
     hit = overlap >= 0.5
     grid = np.round(np.arange(0.05, 0.9, 0.01), 2)
     merit = [float((hit & (score >= t)).mean() + (absent < t).mean()) / 2 for t in grid]
-    threshold = float(grid[int(np.argmax(merit))])
+    if threshold is None:
+        threshold = float(grid[int(np.argmax(merit))])
     phrases: dict[str, list[bool]] = {}
     for (_, _, name, _), good in zip(there, hit, strict=True):
         phrases.setdefault(name, []).append(bool(good))
