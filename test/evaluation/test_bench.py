@@ -30,13 +30,11 @@ def test_percentiles():
     assert Timing.of(list(np.arange(101.0))) == Timing(50.0, 95.0)
 
 
-def test_every_stage_is_measured_and_the_overhead_is_small():
+def test_every_stage_is_measured():
     stages = bench_overhead(5, known_up=False)
     assert set(stages) == {"language", "geometry", "resolve", "overhead", "depth-grabcut"}
     parts = sum(stages[name].p50 for name in ("language", "geometry", "resolve"))
     assert stages["overhead"].p95 >= parts * 0.5
-    # The aim is 10 ms on an idle machine; a busy one may take several times that.
-    assert stages["overhead"].p50 < 100
 
 
 def test_json(tmp_path, capsys):
