@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vlm_perception.ros.parameters import Settings
 
 _WARM_UP_SIZE = (480, 640, 3)
+_WARM_UP_BOX = (280.0, 200.0, 360.0, 280.0)
 
 
 class ModelSlot:
@@ -55,13 +56,18 @@ class ModelSlot:
             self.pipeline.settings = PipelineSettings(score_threshold=threshold)
 
     def warm_up(self) -> None:
-        """One throw-away detection, so that the first command does not pay for lazy initialisation.
+        """One throw-away detection and mask, so that the first command does not pay for lazy initialisation.
 
         Raises:
-            ModelError: the model fails even on a blank image.
+            ModelError: a model fails even on a blank image.
         """
-        if self.pipeline is not None and self.pipeline.model.capabilities.detects:
-            self.pipeline.model.detect([np.full(_WARM_UP_SIZE, 127, np.uint8)], ["box"], threshold=0.99)
+        if self.pipeline is None:
+            return
+        blank = np.full(_WARM_UP_SIZE, 127, np.uint8)
+        if self.pipeline.model.capabilities.detects:
+            self.pipeline.model.detect([blank], ["box"], threshold=0.99)
+        if self.pipeline.segmenter is not None:
+            self.pipeline.segmenter.segment(blank, [_WARM_UP_BOX])
 
     def take_failure(self) -> str:
         """Why the asked-for model is not in use, once per failure while an older one can answer, always otherwise."""
