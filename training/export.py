@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from transformers import OmDetTurboConfig, OmDetTurboForObjectDetection, PreTrainedTokenizerFast
 
+QUERIES = 120
+
 
 def export(
     state: dict[str, torch.Tensor],
@@ -26,6 +28,8 @@ def export(
         size: Input height and width, px: any picture is resized to it, and boxes come back as shares.
         out: Folder to write, replaced as a whole.
     """
+    # Training needs few; in use, a crowd of anchors on one thing must not crowd out the others.
+    config = type(config).from_dict({**config.to_dict(), "num_queries": QUERIES})
     model = OmDetTurboForObjectDetection(config)
     model.load_state_dict(state)
     # Written by hand: the processor classes cannot be built where torchvision is missing.

@@ -29,37 +29,55 @@ def clip_boxes(boxes_xyxy: ArrayLike, width: float, height: float) -> FloatArray
     return boxes
 
 
-def iou_matrix(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> FloatArray:
-    """Intersection over union of every pair: (N, 4), (M, 4) -> (N, M); 0 where both are empty."""
+def _overlaps(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shared area of every pair, (N, M), and the areas, (N, 1) and (1, M)."""
     first, second = as_boxes(first_xyxy), as_boxes(second_xyxy)
     top_left = np.maximum(first[:, None, :2], second[None, :, :2])
     bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    overlap = (bottom_right - top_left).clip(0.0).prod(axis=2)
-    area_first = (first[:, 2:] - first[:, :2]).clip(0.0).prod(axis=1)
-    area_second = (second[:, 2:] - second[:, :2]).clip(0.0).prod(axis=1)
-    union = area_first[:, None] + area_second[None, :] - overlap
+    overlap: FloatArray = (bottom_right - top_left).clip(0.0).prod(axis=2)
+    area_first: FloatArray = (first[:, 2:] - first[:, :2]).clip(0.0).prod(axis=1)
+    area_second: FloatArray = (second[:, 2:] - second[:, :2]).clip(0.0).prod(axis=1)
+    return overlap, area_first[:, None], area_second[None, :]
+
+
+def iou_matrix(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> FloatArray:
+    """Intersection over union of every pair: (N, 4), (M, 4) -> (N, M); 0 where both are empty."""
+    overlap, area_first, area_second = _overlaps(first_xyxy, second_xyxy)
+    union = area_first + area_second - overlap
     iou: FloatArray = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0.0)
     return iou
 
 
-def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float) -> list[int]:
+def containment_matrix(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> FloatArray:
+    """Intersection over the smaller area of every pair: (N, 4), (M, 4) -> (N, M); 0 where one is empty."""
+    overlap, area_first, area_second = _overlaps(first_xyxy, second_xyxy)
+    smaller = np.minimum(area_first, area_second)
+    share: FloatArray = np.divide(overlap, smaller, out=np.zeros_like(overlap), where=smaller > 0.0)
+    return share
+
+
+def nms(boxes_xyxy: ArrayLike, scores: ArrayLike, iou_threshold: float, containment: float = 1.0) -> list[int]:
     """Greedy non-maximum suppression.
 
     Args:
         boxes_xyxy: (N, 4).
         scores: (N,).
         iou_threshold: a box that overlaps a better one by more than this goes; 1.0 keeps all.
+        containment: so does one of which more than this share lies in a better one, or the other way round (a part
+            of the thing, or the thing with its neighbour); 1.0 keeps them.
 
     Returns:
         Indices kept, best score first; equal scores keep their order.
     """
     boxes = as_boxes(boxes_xyxy)
     order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
-    overlaps = iou_matrix(boxes, boxes)
+    same = iou_matrix(boxes, boxes) > iou_threshold
+    if containment < 1.0:
+        same |= containment_matrix(boxes, boxes) > containment
     alive = np.ones(len(boxes), dtype=bool)
     kept: list[int] = []
     for index in order:
         if alive[index]:
             kept.append(int(index))
-            alive &= overlaps[index] <= iou_threshold
+            alive &= ~same[index]
     return kept

@@ -42,6 +42,7 @@ OPTION_NAMES = (
     "phrase_thresholds",
     "threshold_file",
     "nms_iou",
+    "nms_containment",
     "templates",
     "task",
     "max_phrases",
@@ -55,6 +56,7 @@ def detections_from_output(
     *,
     thresholds: Sequence[float],
     nms_iou: float,
+    nms_containment: float = 1.0,
     image_wh: tuple[int, int],
     calibrated: bool = False,
 ) -> list[Detection]:
@@ -68,6 +70,7 @@ def detections_from_output(
         phrases: as the caller gave them.
         thresholds: lowest score of each phrase, inclusive.
         nms_iou: boxes of one phrase that overlap by more are one thing.
+        nms_containment: so are those of which more than this share of the smaller one lies in the other; 1.0: never.
         image_wh: boxes are cut at the image's border; what lies outside goes.
         calibrated: copied into the detections.
 
@@ -82,7 +85,7 @@ def detections_from_output(
     for column, phrase in enumerate(phrases):
         scores = output.scores[:, column]
         candidates = np.flatnonzero(real & (scores >= thresholds[column]) & (scores > 0.0))
-        for index in candidates[nms(boxes[candidates], scores[candidates], nms_iou)]:
+        for index in candidates[nms(boxes[candidates], scores[candidates], nms_iou, nms_containment)]:
             x1, y1, x2, y2 = (float(value) for value in boxes[index])
             score = min(float(scores[index]), 1.0)
             found.append(Detection(phrase, phrase, score, (x1, y1, x2, y2), calibrated=calibrated))
@@ -112,6 +115,7 @@ class DetectionHeadModel:
             for phrase, value in options.mapping("phrase_thresholds").items()
         }
         self._nms_iou = options.number("nms_iou", 0.5, low=0.0, high=1.0)
+        self._nms_containment = options.number("nms_containment", 1.0, low=0.0, high=1.0)
         self._calibrated = options.flag("calibrated")
         self.placement = placement
 
@@ -182,6 +186,7 @@ class DetectionHeadModel:
             phrases,
             thresholds=limits,
             nms_iou=self._nms_iou,
+            nms_containment=self._nms_containment,
             image_wh=(image.shape[1], image.shape[0]),
             calibrated=self._calibrated,
         )
@@ -230,7 +235,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
         checkpoint: in hub layout.
         placement: device and precision.
         options: see :data:`OPTION_NAMES`; ``threshold_file`` names a JSON file beside the weights with
-            ``score_threshold``, ``vocabulary``, ``phrase_thresholds``, ``calibrated``, ``task``.
+            ``score_threshold``, ``nms_containment``, ``vocabulary``, ``phrase_thresholds``, ``calibrated``, ``task``.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, or is of another family.
@@ -271,7 +276,7 @@ def _beside(checkpoint: Checkpoint, options: Options) -> Options:
     """Options from the JSON file beside the weights."""
     file_name = str(options.values.get("threshold_file") or "")
     content = (checkpoint.read_json(file_name) if file_name else None) or {}
-    names = ("vocabulary", "phrase_thresholds", "calibrated", "task")
+    names = ("vocabulary", "phrase_thresholds", "nms_containment", "calibrated", "task")
     kept: dict[str, Any] = {name: content[name] for name in names if name in content}
     if "score_threshold" in content:
         kept["threshold"] = content["score_threshold"]
