@@ -191,3 +191,27 @@ def test_libero_things_in_their_true_boxes(segmenter, folder, noise):
     assert len(ious) >= 20
     assert np.mean(ious) >= 0.9
     assert np.min(ious) >= 0.7
+
+
+def test_a_table_seen_through_a_handle_is_no_part_of_the_mug():
+    """A ring that stands out from a wall: its hole shows the wall, in the wall's plane and colors."""
+    rows, columns = np.indices((120, 160))
+    radius = np.hypot(rows - 60, columns - 80)
+    ring = (radius >= 18) & (radius < 34)
+    depth_m = np.where(ring, 0.7, 1.0).astype(np.float32)
+    color = np.where(ring[..., None], (200, 30, 30), (120, 90, 60)).astype(np.uint8)
+    (proposal,) = DepthGrabCut().segment(color, [(46, 26, 114, 94)], depth_m=depth_m)
+    assert mask_iou(proposal.mask, ring) > 0.9
+    assert not proposal.mask[52:68, 72:88].any()
+
+
+def test_the_bottom_of_a_bowl_in_the_plane_of_the_table_belongs_to_the_bowl():
+    """Seen from above, a bowl rises from its bottom without a step."""
+    rows, columns = np.indices((160, 160))
+    radius = np.hypot(rows - 80, columns - 80)
+    wall_m = np.clip((radius - 14) / 26, 0.0, 1.0) * 0.05
+    bowl = radius < 40
+    depth_m = np.where(bowl, 1.0 - wall_m, 1.0).astype(np.float32)
+    color = np.where(bowl[..., None], (230, 230, 230), (90, 60, 40)).astype(np.uint8)
+    (proposal,) = DepthGrabCut().segment(color, [(40, 40, 120, 120)], depth_m=depth_m)
+    assert mask_iou(proposal.mask, bowl) > 0.9

@@ -29,7 +29,7 @@ def test_a_look_alike_is_no_rival() -> None:
     assert ids(ask("the ketchup", [ketchup, block(2, {"ketchup": 0.5}, 0.1, 0.1, size=(0.05, 0.05, 0.05))])) == [1]
 
 
-@pytest.mark.parametrize(("score", "rgb"), [(0.9, SAME_RED), (0.75, SAME_RED), (0.88, WHITE)])
+@pytest.mark.parametrize(("score", "rgb"), [(0.9, SAME_RED), (0.8, SAME_RED), (0.88, WHITE)])
 def test_two_of_a_kind_are_asked_about(score: float, rgb: tuple[float, float, float]) -> None:
     pair = [block(1, {"mug": 0.9}, -0.1, 0.1, rgb=RED), block(2, {"mug": score}, 0.1, 0.1, rgb=rgb)]
     answer = ask("the mug", pair)

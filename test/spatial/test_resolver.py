@@ -310,7 +310,7 @@ def test_fifty_objects_and_two_anchors_take_under_10_ms() -> None:
 
 
 def test_a_doubtful_destination_does_not_cost_the_target() -> None:
-    objects = [block(1, "can", -0.3, 0.0), plate(2, {"plate": 0.9}, 0.0, 0.1), plate(3, {"plate": 0.7}, 0.3, 0.1)]
+    objects = [block(1, "can", -0.3, 0.0), plate(2, {"plate": 0.9}, 0.0, 0.1), plate(3, {"plate": 0.79}, 0.3, 0.1)]
     assert ids(ask("put the can on the plate", objects), Role.DESTINATION) == [2]
     assert ask("the plate", objects).status is Status.AMBIGUOUS
 

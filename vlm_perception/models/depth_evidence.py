@@ -31,6 +31,8 @@ _MIN_PART_SHARE = 0.02
 _OUTSIDE_SHARE = 0.35
 _DOUBTFUL_SHARE = 0.2
 _MIN_FILL = 0.5
+_MIN_HOLE_PX = 12
+_HOLE_RIM_SHARE = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +150,9 @@ def _planes_around(w: NDArray[np.float32], valid: BoolMask, inside: BoolMask) ->
         if np.count_nonzero(hit) < _MIN_PLANE_SHARE * len(v):
             break
         remaining &= ~on_plane[v, u]
-        planes.append(_connected_to(on_plane, around))
+        before = w - (a * grid_u + b * grid_v + c)
+        connected = _connected_to(on_plane, around)
+        planes.append(connected | _seen_through(on_plane & ~connected, valid & (before > STEP_W)))
     return planes
 
 
@@ -176,6 +180,23 @@ def _connected_to(pixels: BoolMask, around: BoolMask) -> BoolMask:
     reached = reach > 0.01 * np.count_nonzero(around)
     reached[0] = False
     return np.asarray(reached[labels])
+
+
+def _seen_through(pixels: BoolMask, nearer: BoolMask) -> BoolMask:
+    """The parts of ``pixels`` that ``nearer`` ones surround: a table seen through the handle of a mug.
+
+    The bottom of a bowl lies in the table's plane too, but the bowl rises from it without a step.
+    """
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=4)
+    through = np.zeros_like(pixels)
+    kernel = np.ones((5, 5), np.uint8)
+    for label in range(1, count):
+        if stats[label, cv2.CC_STAT_AREA] >= _MIN_HOLE_PX:
+            part = labels == label
+            rim = (cv2.dilate(part.view(np.uint8), kernel) > 0) & ~part
+            if np.count_nonzero(rim & nearer) > _HOLE_RIM_SHARE * np.count_nonzero(rim):
+                through |= part
+    return through
 
 
 def _parts(w: NDArray[np.float32], pixels: BoolMask) -> tuple[NDArray[np.int32], int]:
