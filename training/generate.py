@@ -13,16 +13,27 @@ import argparse
 import json
 import os
 import time
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from training.sensor import sensor_depth
+
 CHUNK = 50
 
 
-def make_chunk(out: Path, seed: int, chunk: int, world, camera, masks: bool) -> None:  # noqa: ANN001
+@dataclass(frozen=True)
+class Extras:
+    """What to write beside the picture: `masks` (instance numbers, `.png`) and `depth` (16-bit mm, `.depth.png`)."""
+
+    masks: bool = False
+    depth: bool = False
+
+
+def make_chunk(out: Path, seed: int, chunk: int, world, camera, extras: Extras) -> None:  # noqa: ANN001
     """Render one chunk of scenes into `out/<chunk>/`."""
     folder = out / f"{chunk:05d}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,21 +43,26 @@ def make_chunk(out: Path, seed: int, chunk: int, world, camera, masks: bool) -> 
         placed = world.randomize(rng)
         # Two views of a layout: posing is cheap, but so is a second look.
         for _ in range(2):
-            frame = camera.shoot(placed, rng)
+            frame = camera.shoot(placed, rng, with_depth=extras.depth)
             if frame is None or len(lines) >= CHUNK:
                 continue
             name = f"{len(lines):03d}"
             Image.fromarray(frame.color).save(folder / f"{name}.jpg", quality=int(rng.integers(80, 96)))
-            if masks:
-                Image.fromarray(frame.instances).save(folder / f"{name}.png")
             record = {"image": f"{name}.jpg", "width": world.width, "height": world.height, "objects": frame.objects}
+            if extras.masks:
+                Image.fromarray(frame.instances).save(folder / f"{name}.png")
+            if frame.depth_m is not None:
+                # Noise of its own: the scenes stay the same with and without.
+                noise = np.random.default_rng([seed, 11, chunk, len(lines)])
+                Image.fromarray(sensor_depth(frame.depth_m, noise)).save(folder / f"{name}.depth.png")
+                record |= {"focal_px": round(frame.focal_px, 3), "depth_unit_m": 0.001}
             lines.append(json.dumps(record))
     part = folder / "labels.part"
     part.write_text("\n".join(lines) + "\n")
     part.replace(folder / "labels.jsonl")
 
 
-def work(out: Path, cache: Path, seed: int, chunks: list[int], masks: bool) -> None:
+def work(out: Path, cache: Path, seed: int, chunks: list[int], extras: Extras) -> None:
     """Make every chunk of the list that is not there yet."""
     from training.render import Camera
     from training.scene import World
@@ -57,7 +73,7 @@ def work(out: Path, cache: Path, seed: int, chunks: list[int], masks: bool) -> N
         if (out / f"{chunk:05d}" / "labels.jsonl").exists():
             continue
         begin = time.perf_counter()
-        make_chunk(out, seed, chunk, world, camera, masks)
+        make_chunk(out, seed, chunk, world, camera, extras)
         rate = CHUNK / (time.perf_counter() - begin)
         print(f"chunk {chunk}: {rate:.1f} frames/s", flush=True)
 
@@ -74,12 +90,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--cache", type=Path, default=None, help="shrunk textures; default OUT/../cache")
     parser.add_argument("--masks", action="store_true", help="also write instance masks")
+    parser.add_argument("--depth", action="store_true", help="also write depth as a sensor would see it")
     args = parser.parse_args()
+    extras = Extras(args.masks, args.depth)
     cache = args.cache or args.out.parent / "cache"
     chunks = list(range((args.frames + CHUNK - 1) // CHUNK))
     shares = [chunks[k :: args.workers] for k in range(args.workers)]
     context = get_context("spawn")
-    processes = [context.Process(target=work, args=(args.out, cache, args.seed, s, args.masks)) for s in shares]
+    processes = [context.Process(target=work, args=(args.out, cache, args.seed, s, extras)) for s in shares]
     for process in processes:
         process.start()
     for process in processes:

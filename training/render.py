@@ -22,11 +22,15 @@ class Frame:
         instances: (H, W) uint8, number in `objects` plus one; 0 is scenery.
         objects: Per thing `key`, `color`, `box` [x1, y1, x2, y2) px, `pixels`, `shown` (share of its
             whole box that is seen).
+        depth_m: (H, W) float32, exact depth along the optical axis; None where it was not asked for.
+        focal_px: Of both axes; the principal point is the middle of the picture.
     """
 
     color: np.ndarray
     instances: np.ndarray
     objects: list[dict[str, Any]]
+    depth_m: np.ndarray | None = None
+    focal_px: float = 0.0
 
 
 class Camera:
@@ -40,8 +44,8 @@ class Camera:
         self._option.geomgroup[1] = 1
         self._option.geomgroup[HIDDEN_GROUP] = 0
 
-    def shoot(self, placed: list[Placed], rng: np.random.Generator) -> Frame | None:
-        """Render from a random viewpoint; None where nothing named can be seen."""
+    def shoot(self, placed: list[Placed], rng: np.random.Generator, *, with_depth: bool = False) -> Frame | None:
+        """Render from a random viewpoint, with depth if asked for; None where nothing named can be seen."""
         world = self.world
         model, data = world.model, world.data
         rotation, position, fovy_deg = world.sample_camera(placed, rng)
@@ -85,5 +89,10 @@ class Camera:
             )
         if not objects or instances.astype(bool).mean() > 0.8:
             return None
-        color = self._renderer.render()
-        return Frame(color.copy(), instances, objects)
+        color = self._renderer.render().copy()
+        depth_m = None
+        if with_depth:
+            self._renderer.enable_depth_rendering()
+            depth_m = self._renderer.render().copy()
+            self._renderer.disable_depth_rendering()
+        return Frame(color, instances, objects, depth_m, float(focal_px))
