@@ -136,7 +136,7 @@ def dense_forward(
     picked = best.topk(decoder.num_queries, dim=1).indices[..., None]
     reference = unbounded.gather(1, picked.expand(-1, -1, 4)).detach().sigmoid()
     queries = encoded.gather(1, picked.expand(-1, -1, encoded.shape[-1])).detach()
-    attention = torch.zeros(1, 1, 1, 1)
+    attention = torch.zeros(1, 1, 1, 1, device=memory.device)
     states, *_ = decoder.layers[0](
         queries,
         task,

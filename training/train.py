@@ -148,7 +148,12 @@ def main() -> None:
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ranks", type=int, default=2, help="processes that share the work, a core each")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto: a GPU where there is one, in one process")
     args = parser.parse_args()
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
+    if args.device != "cpu":
+        args.ranks = 1
     args.run.mkdir(parents=True, exist_ok=True)
     if args.ranks == 1:
         train(0, args)
@@ -169,15 +174,16 @@ def train(rank: int, args: argparse.Namespace) -> None:
         # Patient: the others wait while the first one validates.
         distributed.init_process_group("gloo", rendezvous, timedelta(minutes=15), args.ranks, rank)
     torch.manual_seed(args.seed)
+    device = torch.device(args.device)
     rng = np.random.default_rng([args.seed, rank])
     phrases = vocabulary(PAINTABLE)
     tokenizer = build_tokenizer(words(phrases))
-    encoded = tokenizer(list(phrases), padding=True, return_tensors="pt").input_ids
-    task_ids = tokenizer(TASK, return_tensors="pt").input_ids
+    encoded = tokenizer(list(phrases), padding=True, return_tensors="pt").input_ids.to(device)
+    task_ids = tokenizer(TASK, return_tensors="pt").input_ids.to(device)
     made_up = ["stapler", "zebra toy", "red gadget", "blue thing", "large unknown", "green whatsit"]
-    unknown = tokenizer(made_up, padding="max_length", max_length=encoded.shape[1], return_tensors="pt").input_ids
+    unknown = tokenizer(made_up, padding="max_length", max_length=encoded.shape[1], return_tensors="pt").input_ids.to(device)
     config = build_config(len(tokenizer), tokenizer.eos_token_id, tokenizer.pad_token_id, FULL)
-    model = build_model(config)
+    model = build_model(config).to(device)
     average = Average(model)
     decay = [p for n, p in model.named_parameters() if p.ndim > 1 and "embed" not in n]
     rest = [p for n, p in model.named_parameters() if not (p.ndim > 1 and "embed" not in n)]
@@ -188,7 +194,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
     spent_s = 0.0
     last = args.run / "last.pt"
     if last.exists():
-        state = torch.load(last, weights_only=False)
+        state = torch.load(last, map_location=device, weights_only=False)
         model.load_state_dict(state["model"])
         average.state, average.steps = state["average"], state["step"] // SYNC
         optimizer.load_state_dict(state["optimizer"])
@@ -221,12 +227,16 @@ def train(rank: int, args: argparse.Namespace) -> None:
         # Some steps ask for few phrases, as users do: the queries then go elsewhere.
         most = args.phrases if rng.random() < 0.75 else int(rng.integers(8, 24))
         picked = torch.from_numpy(choose_phrases(batch, phrases, most, rng))
-        names = [torch.cat([n[:, picked], torch.zeros(len(n), MADE_UP, dtype=torch.bool)], 1) for n in batch.names]
-        unclear = [torch.cat([n[:, picked], torch.zeros(len(n), MADE_UP, dtype=torch.bool)], 1) for n in batch.unclear]
-        pixels = ((batch.images.float() / 255 - MEAN) / STD)
-        with torch.autocast("cpu", torch.bfloat16) if args.bf16 else nullcontext():
-            out = dense_forward(model, pixels, torch.cat([encoded[picked], unknown]), task_ids)
-        parts = detection_loss(out, batch.boxes, names, unclear, batch.ignored)
+        none = torch.zeros(1, MADE_UP, dtype=torch.bool)
+        names, unclear = (
+            [torch.cat([n[:, picked], none.expand(len(n), -1)], 1).to(device) for n in rows]
+            for rows in (batch.names, batch.unclear)
+        )
+        boxes, ignored = ([part.to(device) for part in rows] for rows in (batch.boxes, batch.ignored))
+        pixels = (batch.images.to(device).float() / 255 - MEAN.to(device)) / STD.to(device)
+        with torch.autocast(device.type, torch.bfloat16) if args.bf16 else nullcontext():
+            out = dense_forward(model, pixels, torch.cat([encoded[picked.to(device)], unknown]), task_ids)
+        parts = detection_loss(out, boxes, names, unclear, ignored)
         total = sum((APART if key.endswith("apart") else 1.0) * value for key, value in parts.items())
         optimizer.zero_grad(set_to_none=True)
         total.backward()
