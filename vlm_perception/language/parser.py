@@ -119,7 +119,7 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
         stops = [stop for p in _OPENERS if (stop := cursor.reach(p)) >= 0 and _safe_opener(cursor, p, stop)]
         if stops:
             cursor.pos, changed = max(stops), True
-    rest = tokens[cursor.pos :]
+    rest = _without_number(tokens[cursor.pos :])
     changed = True
     while changed and rest:
         changed = False
