@@ -59,7 +59,9 @@ class Shown:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; returns 0 when every target is where the recording says, 1 when not, 2 when it cannot run."""
     options = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: nothing is left running
+    # Both end like Ctrl-C, so that nothing is left running; a shell's background jobs inherit SIGINT as ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         dataset = load_rgbd_rec(options.source)
         shown = run(dataset, _cases(options, dataset), options)
