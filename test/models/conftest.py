@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from vlm_perception.models.factory import build_model
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -20,5 +22,18 @@ def tiny_checkpoints(tmp_path_factory):
         if kind not in built:
             built[kind] = tiny.BUILDERS[kind](root / kind)
         return built[kind]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def model_of(tiny_checkpoints):
+    """Kind -> its tiny checkpoint, loaded by the real path once a module."""
+    cache = {}
+
+    def get(kind):
+        if kind not in cache:
+            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu")
+        return cache[kind]
 
     return get

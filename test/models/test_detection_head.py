@@ -20,18 +20,6 @@ SIZES = ((96, 160), (160, 96), (120, 120))  # (height, width)
 BOX = (40, 24, 72, 60)
 
 
-@pytest.fixture(scope="module")
-def model_of(tiny_checkpoints):
-    cache = {}
-
-    def get(kind):
-        if kind not in cache:
-            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu")
-        return cache[kind]
-
-    return get
-
-
 def noise(height=96, width=160, seed=0):
     return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
 

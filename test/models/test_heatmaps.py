@@ -17,18 +17,6 @@ SIZES = ((96, 160), (160, 96), (120, 140))
 BOX = (80, 60, 96, 84)  # lower right of the middle in all three sizes, so that a swapped or padded axis shows
 
 
-@pytest.fixture(scope="module")
-def model_of(tiny_checkpoints):
-    cache = {}
-
-    def get(kind):
-        if kind not in cache:
-            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu")
-        return cache[kind]
-
-    return get
-
-
 def with_box(size, box=BOX):
     image = np.full((*size, 3), 90, np.uint8)
     if box is not None:
