@@ -60,20 +60,18 @@ class Listener:
             self.executor.spin_once(timeout_sec=0.05)
         return done()
 
+    def complete(self) -> list[tuple[Image, Image, CameraInfo]]:
+        """The sets of color, depth and camera_info with the same stamp, heard so far."""
+        by_stamp: dict[int, list] = {}
+        for topic in TOPICS[:3]:
+            for message in self.heard[topic]:
+                by_stamp.setdefault(stamp_ns(message), []).append(message)
+        return [tuple(by_stamp[stamp]) for stamp in sorted(by_stamp) if len(by_stamp[stamp]) == 3]
+
     def sets(self, count: int, timeout_s: float = 15.0) -> list[tuple[Image, Image, CameraInfo]]:
-        """The first ``count`` sets of color, depth and camera_info with the same stamp."""
-        found: list[tuple[Image, Image, CameraInfo]] = []
-
-        def complete() -> bool:
-            by_stamp: dict[int, list] = {}
-            for topic in TOPICS[:3]:
-                for message in self.heard[topic]:
-                    by_stamp.setdefault(stamp_ns(message), []).append(message)
-            found[:] = [tuple(by_stamp[stamp]) for stamp in sorted(by_stamp) if len(by_stamp[stamp]) == 3]
-            return len(found) >= count
-
-        assert self.until(complete, timeout_s), f"{len(found)} of {count} sets"
-        return found[:count]
+        """Wait for ``count`` sets of color, depth and camera_info with the same stamp."""
+        assert self.until(lambda: len(self.complete()) >= count, timeout_s), f"{len(self.complete())} of {count} sets"
+        return self.complete()[:count]
 
     def call(self, kind: type, name: str, request: object):
         client = self.node.create_client(kind, f"/rgbd_player/{name}")
@@ -168,21 +166,26 @@ def test_poses_that_change_come_with_each_image(listen, play) -> None:
     assert any(not np.array_equal(expected[0], pose) for pose in expected), "the recording has one pose only"
     listener = listen()
     play("rate_hz:=10.0")
-    assert listener.until(lambda: bool(listener.heard["tf"]))  # topics are discovered one by one
-    for topic in TOPICS[:3]:
-        listener.heard[topic].clear()
-    sets = listener.sets(2 * len(dataset.frames))
-    poses = {
-        stamp_ns(transform): np.array([getattr(transform.transform.translation, axis) for axis in "xyz"])
-        for message in listener.heard["tf"]
-        for transform in message.transforms
-    }
+    poses: dict[int, np.ndarray] = {}
+
+    def sets() -> list[tuple[Image, Image, CameraInfo]]:
+        """Those since the first transform: topics are discovered one by one, and are heard in any order."""
+        for message in listener.heard["tf"]:
+            for transform in message.transforms:
+                poses[stamp_ns(transform)] = np.array([getattr(transform.transform.translation, axis) for axis in "xyz"])
+        since = [images for images in listener.complete() if poses and stamp_ns(images[0]) >= min(poses)]
+        return since[: 2 * len(dataset.frames)]
+
+    def all_placed() -> bool:
+        return len(sets()) == 2 * len(dataset.frames) and all(stamp_ns(images[0]) in poses for images in sets())
+
+    assert listener.until(all_placed), f"{len(sets())} sets, poses at {sorted(poses)}"
     assert not listener.heard["tf_static"], "a static pose would be taken for that of every image"
     pose_of = {
         cv2.imread(str(frame.folder / "color.png"))[..., ::-1].tobytes(): pose
         for frame, pose in zip(dataset.frames, expected, strict=True)
     }
-    for color, _, _ in sets:  # it loops: each image more than once
+    for color, _, _ in sets():  # it loops: each image more than once
         assert poses[stamp_ns(color)] == pytest.approx(pose_of[color.data.tobytes()])
 
 
