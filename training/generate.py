@@ -27,10 +27,17 @@ CHUNK = 50
 
 @dataclass(frozen=True)
 class Extras:
-    """What to write beside the picture: `masks` (instance numbers, `.png`) and `depth` (16-bit mm, `.depth.png`)."""
+    """What to write beside the picture.
+
+    Attributes:
+        masks: instance numbers, `.png`.
+        depth: as a sensor sees it, 16-bit mm, `.depth.png`.
+        exact_depth: what it saw it of, 16-bit tenths of a mm up to 6.5 m, `.exact.png`.
+    """
 
     masks: bool = False
     depth: bool = False
+    exact_depth: bool = False
 
 
 def make_chunk(out: Path, seed: int, chunk: int, world, camera, extras: Extras) -> None:  # noqa: ANN001
@@ -43,7 +50,7 @@ def make_chunk(out: Path, seed: int, chunk: int, world, camera, extras: Extras) 
         placed = world.randomize(rng)
         # Two views of a layout: posing is cheap, but so is a second look.
         for _ in range(2):
-            frame = camera.shoot(placed, rng, with_depth=extras.depth)
+            frame = camera.shoot(placed, rng, with_depth=extras.depth or extras.exact_depth)
             if frame is None or len(lines) >= CHUNK:
                 continue
             name = f"{len(lines):03d}"
@@ -52,10 +59,16 @@ def make_chunk(out: Path, seed: int, chunk: int, world, camera, extras: Extras) 
             if extras.masks:
                 Image.fromarray(frame.instances).save(folder / f"{name}.png")
             if frame.depth_m is not None:
+                record["focal_px"] = round(frame.focal_px, 3)
+            if extras.exact_depth:
+                tenths = np.rint(np.minimum(frame.depth_m, 6.5) * 1e4).astype(np.uint16)
+                Image.fromarray(tenths).save(folder / f"{name}.exact.png")
+                record["exact_depth_unit_m"] = 0.0001
+            if extras.depth:
                 # Noise of its own: the scenes stay the same with and without.
                 noise = np.random.default_rng([seed, 11, chunk, len(lines)])
                 Image.fromarray(sensor_depth(frame.depth_m, noise)).save(folder / f"{name}.depth.png")
-                record |= {"focal_px": round(frame.focal_px, 3), "depth_unit_m": 0.001}
+                record["depth_unit_m"] = 0.001
             lines.append(json.dumps(record))
     part = folder / "labels.part"
     part.write_text("\n".join(lines) + "\n")
@@ -91,8 +104,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=None, help="shrunk textures; default OUT/../cache")
     parser.add_argument("--masks", action="store_true", help="also write instance masks")
     parser.add_argument("--depth", action="store_true", help="also write depth as a sensor would see it")
+    parser.add_argument("--exact-depth", action="store_true", help="also write depth without noise and holes")
     args = parser.parse_args()
-    extras = Extras(args.masks, args.depth)
+    extras = Extras(args.masks, args.depth, args.exact_depth)
     cache = args.cache or args.out.parent / "cache"
     chunks = list(range((args.frames + CHUNK - 1) // CHUNK))
     shares = [chunks[k :: args.workers] for k in range(args.workers)]
