@@ -36,6 +36,8 @@ from training.validate import evaluate
 # Height and width in px (multiples of 32), and the share of the time until which they are used: small pictures teach more of them.
 SIZES = (((192, 256), 0.35), ((224, 288), 0.65), ((288, 384), 1.0))
 FULL = SIZES[-1][0]
+# The same for weights that have learned from small pictures already.
+SIZES_WARM = (((224, 288), 0.3), (FULL, 1.0))
 # Weight of telling things apart, beside the focal loss that finds them.
 APART = 0.5
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -140,6 +142,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="last.pt of an earlier run to start from: its weights, a new schedule")
     parser.add_argument("--minutes", type=float, default=60.0, help="the learning rate reaches zero then")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1.5e-3)
@@ -199,7 +202,11 @@ def train(rank: int, args: argparse.Namespace) -> None:
         average.state, average.steps = state["average"], state["step"] // SYNC
         optimizer.load_state_dict(state["optimizer"])
         step, images, spent_s = state["step"], state["images"], state["spent_s"]
-    height, width = (multiprocessing.Value("i", v) for v in SIZES[0][0])
+    elif args.weights:
+        model.load_state_dict(torch.load(args.weights, map_location=device, weights_only=False)["average"])
+        average = Average(model)
+    sizes = SIZES_WARM if args.weights else SIZES
+    height, width = (multiprocessing.Value("i", v) for v in sizes[0][0])
     scenes = Scenes(args.data, phrases, args.batch // args.ranks, height, width, 1000 * rank + args.seed)
     loader = iter(DataLoader(scenes, batch_size=None, num_workers=1, prefetch_factor=3))
     fields = "step images minutes lr loss anchor_class anchor_apart anchor_box query_class query_apart query_box acc@0.5 absent_rejection threshold".split()
@@ -218,7 +225,7 @@ def train(rank: int, args: argparse.Namespace) -> None:
         progress = spent_s / (args.minutes * 60)
         if progress >= 1:
             break
-        size = next(s for s, until in SIZES if progress < until)
+        size = next(s for s, until in sizes if progress < until)
         height.value, width.value = size
         lr = args.lr * min(1.0, (step + 1) / 150) * (0.5 + 0.5 * math.cos(math.pi * progress)) + 1e-6
         for group in optimizer.param_groups:
