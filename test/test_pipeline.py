@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from cube_scene import CAMERA, CUBES, ColorModel, scene
+from describing_models import Speaker
 
+from vlm_perception.describing import DescribeRequest, DescribeTask
+from vlm_perception.evaluation.dataset import load_rgbd_rec
+from vlm_perception.models.base import GroundedText
 from vlm_perception.models.depth_grabcut import DepthGrabCut
-from vlm_perception.pipeline import Pipeline, PipelineSettings
+from vlm_perception.pipeline import Look, Pipeline, PipelineSettings
+from vlm_perception.resources import asset_path
 from vlm_perception.scene import box_iou, merge_detections
-from vlm_perception.types import Detection, ModelError, Status
+from vlm_perception.types import Detection, ModelError, RgbdFrame, Status, Viewpoint
 
 
 @pytest.fixture
@@ -144,3 +150,120 @@ def test_box_iou_by_hand() -> None:
     assert box_iou((0, 0, 2, 2), (1, 1, 3, 3)) == pytest.approx(1 / 7)
     assert box_iou((0, 0, 1, 1), (1, 0, 2, 1)) == 0.0
     assert box_iou((0, 0, 0, 5), (0, 0, 5, 5)) == 0.0
+
+
+# --------------------------------------------------------------------------- several cameras at once
+
+
+class CountingModel(ColorModel):
+    """Remembers how many images each of its calls had."""
+
+    def __init__(self, **fields: object) -> None:
+        super().__init__(**fields)
+        self.calls: list[int] = []
+
+    def detect(self, images_rgb, phrases, *, threshold=None):
+        self.calls.append(len(images_rgb))
+        return super().detect(images_rgb, phrases, threshold=threshold)
+
+
+def nearer(frame: RgbdFrame, by_m: float) -> RgbdFrame:
+    return replace(frame, depth_m=frame.depth_m - np.float32(by_m))
+
+
+def test_a_batch_is_one_call_and_the_answers_are_those_of_one_by_one() -> None:
+    model = CountingModel()
+    pipeline = Pipeline(model, DepthGrabCut())
+    frames = [scene(), nearer(scene(), 0.1), replace(scene(), depth_m=None)]
+    answers = pipeline.answer_all([Look(frame) for frame in frames], "the green cube")
+    assert model.calls == [3]
+    alone = [pipeline.answer(frame, "the green cube") for frame in frames]
+    assert [a.status for a in answers] == [Status.SUCCEEDED, Status.SUCCEEDED, Status.NO_DEPTH]
+    for answer, expected in zip(answers, alone, strict=True):
+        assert (answer.status, answer.message) == (expected.status, expected.message)
+        assert [g.object.box_xyxy for g in answer.groundings] == [g.object.box_xyxy for g in expected.groundings]
+        assert [g.score for g in answer.groundings] == [g.score for g in expected.groundings]
+    for answer, expected in zip(answers[:2], alone[:2], strict=True):
+        places = [a.targets[0].object.geometry.surface_centroid_m for a in (answer, expected)]
+        np.testing.assert_array_equal(*places)
+    z = [a.targets[0].object.geometry.surface_centroid_m[2] for a in answers[:2]]
+    assert z[0] - z[1] == pytest.approx(0.1, abs=0.003)
+
+
+def test_the_times_of_a_batch_are_everybodys() -> None:
+    first, second = Pipeline(ColorModel(), DepthGrabCut()).answer_all([Look(scene()), Look(scene())], "the green cube")
+    assert first.latency_ms["detect"] == second.latency_ms["detect"] > 0
+    own = sum(ms for stage, ms in second.latency_ms.items() if stage not in ("total", "detect"))
+    for answer in (first, second):
+        assert answer.latency_ms["total"] >= answer.latency_ms["detect"] + own
+
+
+def test_a_failure_of_the_model_is_everybodys_and_it_is_not_tried_again() -> None:
+    model = CountingModel(error=RuntimeError("boom"))
+    answers = Pipeline(model, None).answer_all([Look(scene()), Look(scene())], "the green cube")
+    assert [a.status for a in answers] == [Status.MODEL_ERROR] * 2
+    assert all("boom" in a.message for a in answers)
+    assert model.calls == [2]
+
+
+def test_a_model_that_loses_an_image_is_an_error() -> None:
+    class Forgetful(ColorModel):
+        def detect(self, images_rgb, phrases, *, threshold=None):
+            return super().detect(images_rgb, phrases, threshold=threshold)[1:]
+
+    (answer,) = Pipeline(Forgetful(), None).answer_all([Look(scene())], "the green cube")
+    assert answer.status is Status.MODEL_ERROR
+    assert "0 lists of boxes for 1 images" in answer.message
+
+
+def test_each_frame_has_its_own_up_and_viewpoint() -> None:
+    behind = Viewpoint(right=np.array([-1.0, 0.0, 0.0]), forward=np.array([0.0, 0.0, -1.0]), frame="viewer")
+    answers = Pipeline(ColorModel(), DepthGrabCut()).answer_all(
+        [Look(scene()), Look(scene(), viewpoint=behind)], "the leftmost cube"
+    )
+    assert [a.targets[0].object.box_xyxy[0] for a in answers] == [60, 230]
+
+
+def test_statements_are_checked_in_one_call_and_words_are_the_frames_own() -> None:
+    looks = [Look(scene()), Look(scene())]
+    model = CountingModel()
+    request = DescribeRequest(DescribeTask.VERIFY, "there is a green cube")
+    answers = Pipeline(model, DepthGrabCut()).describe_all(looks, request)
+    assert [a.verdict for a in answers] == [True, True]
+    assert model.calls == [2]
+
+    class CountingSpeaker(Speaker):
+        calls: ClassVar[list[int]] = []
+
+        def detect(self, images_rgb, phrases, *, threshold=None):
+            self.calls.append(len(images_rgb))
+            return super().detect(images_rgb, phrases, threshold=threshold)
+
+    speaker = CountingSpeaker(said=GroundedText("a green cube"))
+    answers = Pipeline(speaker, DepthGrabCut()).describe_all(looks, DescribeRequest(DescribeTask.CAPTION))
+    assert [a.answer for a in answers] == ["a green cube"] * 2
+    assert speaker.asked == [("caption",)] * 2
+    assert speaker.calls == [1, 1], "what one image's words name is not looked for in the other"
+
+
+@pytest.mark.skipif(
+    not (asset_path("tabletop") / "config.json").is_file(), reason="the tabletop checkpoint is not there"
+)
+def test_the_shipped_model_finds_in_a_batch_what_it_finds_alone() -> None:
+    pytest.importorskip("transformers")
+    from vlm_perception.models.factory import build_model
+
+    model = build_model("tabletop", device="cpu")
+    dataset = load_rgbd_rec(asset_path("recordings", "libero_90"))
+    looks = [Look(frame.load()) for frame in dataset.frames[1:4]]
+    pipeline = Pipeline(model, None)
+    together = pipeline.answer_all(looks, "the bowl")
+    alone = [pipeline.answer(look.frame, "the bowl") for look in looks]
+    for answer, expected in zip(together, alone, strict=True):
+        assert (answer.status, len(answer.objects)) == (expected.status, len(expected.objects))
+        for found, known in zip(answer.objects, expected.objects, strict=True):
+            assert found.scores.keys() == known.scores.keys()
+            assert found.scores == pytest.approx(known.scores, abs=1e-4)
+            np.testing.assert_allclose(found.box_xyxy, known.box_xyxy, atol=0.05)
+    assert all(a.objects for a in together[:2]), "there is something to compare"
+    model.close()

@@ -104,3 +104,32 @@ def test_every_object_has_an_id_of_its_own_and_order_does_not_matter(places, dic
     shuffled = list(objects)
     dice.shuffle(shuffled)
     assert tracker.update(shuffled, 0.1) == ids
+
+
+def test_two_cameras_that_share_a_frame_share_the_ids():
+    """The second camera looks from the other side: its own coordinates of the same things are quite different."""
+    turned = np.array([[-1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 2], [0, 0, 0, 1]])
+    tracker = Tracker()
+    front = {"fixed_frame": "world", "camera": "front"}
+    wrist = {"fixed_frame": "world", "camera": "wrist"}
+    seen = tracker.update([thing(1, "mug", (-0.4, 0, 1)), thing(2, "mug", (0.4, 0, 1))], 0.0, np.eye(4), **front)
+    again = tracker.update([thing(1, "mug", (-0.4, 0, 1)), thing(2, "mug", (0.4, 0, 1))], 0.1, turned, **wrist)
+    assert again == {1: seen[2], 2: seen[1]}
+
+
+def test_without_a_common_frame_or_depth_two_cameras_share_nothing():
+    tracker = Tracker()
+    places = {}
+    for camera in ("front", "wrist", "front", "wrist"):
+        ids = tracker.update(
+            [thing(1, "mug", (0, 0, 1)), thing(2, "mug", None, box=(50, 50, 80, 80))],
+            0.0,
+            np.eye(4),
+            fixed_frame=f"{camera}_optical",
+            camera=camera,
+        )
+        places.setdefault(camera, []).append(ids)
+    (first, then), (other, other_then) = places.values()
+    assert first == then
+    assert other == other_then
+    assert not set(first.values()) & set(other.values())

@@ -1,4 +1,7 @@
-"""Frame + command -> answer: the one place where the stages meet.
+"""Frames + command -> answers: the one place where the stages meet.
+
+Frames of several cameras go in together and each gets its answer; the model runs once for all of them. One camera is a
+batch of one.
 
 Nothing here knows ROS. Faults of the command, the model or the depth come back as a status with a reason;
 only a programming error raises.
@@ -6,14 +9,14 @@ only a programming error raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from vlm_perception import describing, language
-from vlm_perception.describing import DescribeRequest
+from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.capability import require
-from vlm_perception.stages import Canceled, PipelineSettings, Stages
+from vlm_perception.stages import BatchDetector, Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
     CommandError,
@@ -30,7 +33,25 @@ from vlm_perception.types import (
     Viewpoint,
 )
 
-__all__ = ["Pipeline", "PipelineSettings"]
+__all__ = ["Look", "Pipeline", "PipelineSettings"]
+
+# What to look for is then known from the words alone, so it is the same for every frame.
+_SAME_FOR_ALL = (DescribeTask.VERIFY, DescribeTask.CHECK, DescribeTask.COUNT, DescribeTask.POINT)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One camera's part of a batch.
+
+    Attributes:
+        frame: color, depth and intrinsics of one instant.
+        up_camera: (3,) gravity-up in the optical frame, from TF; None: from the support plane, if one is seen.
+        viewpoint: from where "left" is judged; None: the camera (see :mod:`vlm_perception.geometry.viewpoint`).
+    """
+
+    frame: RgbdFrame
+    up_camera: FloatArray | None = None
+    viewpoint: Viewpoint | None = None
 
 
 class Pipeline:
@@ -62,30 +83,34 @@ class Pipeline:
         viewpoint: Viewpoint | None = None,
         canceled: Callable[[], bool] | None = None,
     ) -> Answer:
-        """Resolve one command on one frame.
+        """Resolve one command on one frame: :meth:`answer_all` with a batch of one; see :class:`Look`."""
+        (answer,) = self.answer_all([Look(frame, up_camera, viewpoint)], command, canceled=canceled)
+        return answer
+
+    def answer_all(
+        self, looks: Sequence[Look], command: str, *, canceled: Callable[[], bool] | None = None
+    ) -> tuple[Answer, ...]:
+        """Resolve one command on the frames of several cameras, each by itself; the model is called once for all.
 
         Args:
-            frame: color, depth and intrinsics of one instant.
+            looks: what each camera sees.
             command: free language.
-            up_camera: (3,) gravity-up in the optical frame, from TF; None: from the support plane, if one is seen.
-            viewpoint: from where "left" is judged; None: the camera
-                (see :mod:`vlm_perception.geometry.viewpoint`).
-            canceled: asked between stages; when it says true the answer is ``CANCELED``.
+            canceled: asked between stages; when it says true the answers still to come are ``CANCELED``.
 
         Returns:
-            An answer in the camera's optical frame; its status tells every fault of command, model and depth.
+            An answer a frame, in its camera's optical frame; its status tells every fault of command, model and depth.
+            Of the latencies, ``detect`` and ``total`` are the whole batch's.
         """
-        stages = self._stages(frame, up_camera, viewpoint, canceled)
 
-        def work() -> Answer:
+        def work(stages: Stages) -> Answer:
             with stages.stage("language"):
                 stages.query, request = self.understand(command)
             if request is not None:
-                return replace(describing.describe(stages, request), command=command)
+                return replace(_described(stages, request), command=command)
             needs_pose = stages.query.task in (Task.LOCATE, Task.POINT)
             return stages.ground(stages.query, command, needs_pose=needs_pose)
 
-        return _told(stages, command, work)
+        return self._each(looks, command, work, canceled)
 
     def understand(self, command: str) -> tuple[Query, DescribeRequest | None]:
         """A command's meaning, and what it asks of a model that speaks (None: it is located and resolved).
@@ -122,25 +147,52 @@ class Pipeline:
 
         The other arguments and faults are those of :meth:`answer`.
         """
-        stages = self._stages(frame, up_camera, viewpoint, canceled)
-        return _told(stages, request.heard, lambda: describing.describe(stages, request))
+        (answer,) = self.describe_all([Look(frame, up_camera, viewpoint)], request, canceled=canceled)
+        return answer
 
-    def _stages(
+    def describe_all(
+        self, looks: Sequence[Look], request: DescribeRequest, *, canceled: Callable[[], bool] | None = None
+    ) -> tuple[Answer, ...]:
+        """:meth:`describe` for the frames of several cameras, each by itself, like :meth:`answer_all`.
+
+        What is only located (verify, check, count, point) takes one call of the model; a model that speaks does so
+        about each frame.
+        """
+        return self._each(looks, request.heard, lambda stages: _described(stages, request), canceled)
+
+    def _each(
         self,
-        frame: RgbdFrame,
-        up_camera: FloatArray | None,
-        viewpoint: Viewpoint | None,
+        looks: Sequence[Look],
+        command: str,
+        work: Callable[[Stages], Answer],
         canceled: Callable[[], bool] | None,
-    ) -> Stages:
-        return Stages(
-            frame,
-            self.model,
-            self.segmenter,
-            self.settings,
-            up_camera=up_camera,
-            viewpoint=viewpoint,
-            canceled=canceled,
-        )
+    ) -> tuple[Answer, ...]:
+        images_rgb = [look.frame.color_rgb for look in looks]
+        detector = BatchDetector(self.model, images_rgb, self.settings.score_threshold)
+        passes = [
+            Stages(
+                look.frame,
+                self.model,
+                self.segmenter,
+                self.settings,
+                up_camera=look.up_camera,
+                viewpoint=look.viewpoint,
+                canceled=canceled,
+                batch=(detector, index),
+            )
+            for index, look in enumerate(looks)
+        ]
+        answers = tuple(_told(stages, command, work) for stages in passes)
+        if len(passes) > 1:
+            for stages in passes:  # an answer has waited for those after it
+                stages.note_total()
+        return answers
+
+
+def _described(stages: Stages, request: DescribeRequest) -> Answer:
+    if request.task not in _SAME_FOR_ALL or not request.text.strip():
+        stages.leave_batch()
+    return describing.describe(stages, request)
 
 
 def _unparsed(command: str) -> Query:
@@ -151,10 +203,10 @@ def _unparsed(command: str) -> Query:
     return Query(text, items=(RoleEntity(Role.TARGET, Entity(text, text, text=text)),))
 
 
-def _told(stages: Stages, command: str, work: Callable[[], Answer]) -> Answer:
+def _told(stages: Stages, command: str, work: Callable[[Stages], Answer]) -> Answer:
     """The answer, or the fault as one."""
     try:
-        return work()
+        return work(stages)
     except Canceled:
         status, message = Status.CANCELED, "Canceled before there was an answer."
     except CommandError as error:

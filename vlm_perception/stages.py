@@ -1,5 +1,6 @@
 """The stages between a frame and its answer: detect, segment, geometry, resolve; timed, and left when canceled.
 
+Frames of several cameras at one instant share a :class:`BatchDetector`, so that the model runs once for all of them.
 Nothing here knows ROS, nor where a query came from.
 """
 
@@ -19,7 +20,7 @@ from vlm_perception import spatial
 from vlm_perception.geometry.depth import match_depth_to_color
 from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.geometry.viewpoint import camera_viewpoint
-from vlm_perception.models.base import GroundingModel, Segmenter
+from vlm_perception.models.base import GroundingModel, RgbImage, Segmenter
 from vlm_perception.scene import MergedDetection, build_object, merge_detections
 from vlm_perception.types import (
     Answer,
@@ -63,6 +64,48 @@ class Canceled(Exception):
     """The caller no longer wants the answer."""
 
 
+class BatchDetector:
+    """Boxes in a batch of images: who first asks for some phrases asks for all images, in one call of the model."""
+
+    def __init__(self, model: GroundingModel, images_rgb: Sequence[RgbImage], threshold: float | None) -> None:
+        """Get ready; nothing runs yet.
+
+        Args:
+            model: is called once for each set of phrases.
+            images_rgb: (H, W, 3) uint8 each; sizes may differ.
+            threshold: lowest score; None takes the model's default.
+        """
+        self.elapsed_ms = 0.0  # in the model, for all images together
+        self._model, self._images_rgb, self._threshold = model, images_rgb, threshold
+        self._known: dict[tuple[str, ...], list[list[Detection]] | str] = {}  # a text is why it failed
+
+    def detect(self, index: int, phrases: Sequence[str]) -> list[Detection]:
+        """What the model finds for phrases in one of the images.
+
+        Raises:
+            ModelError: it failed; the same for every image that was in the call.
+        """
+        asked = tuple(phrases)
+        known = self._known.get(asked)
+        if known is None:
+            start = time.perf_counter()
+            try:
+                known = guarded(self._model.name, lambda: self._call(asked))
+            except ModelError as error:
+                known = str(error)
+            self.elapsed_ms += (time.perf_counter() - start) * 1e3
+            self._known[asked] = known
+        if isinstance(known, str):
+            raise ModelError(known)
+        return known[index]
+
+    def _call(self, phrases: Sequence[str]) -> list[list[Detection]]:
+        found = self._model.detect(self._images_rgb, phrases, threshold=self._threshold)
+        if len(found) != len(self._images_rgb):
+            raise ValueError(f"it gave {len(found)} lists of boxes for {len(self._images_rgb)} images")
+        return found
+
+
 class Stages:
     """One pass over one frame."""
 
@@ -76,12 +119,17 @@ class Stages:
         up_camera: FloatArray | None = None,
         viewpoint: Viewpoint | None = None,
         canceled: Callable[[], bool] | None = None,
+        batch: tuple[BatchDetector, int] | None = None,
     ) -> None:
-        """Get ready; see :meth:`vlm_perception.pipeline.Pipeline.answer` for the arguments."""
+        """Get ready; see :meth:`vlm_perception.pipeline.Pipeline.answer_all` for the arguments.
+
+        ``batch`` is the detector that is shared with other frames, and this frame's place in it; None: no other frames.
+        """
         self.frame, self.model, self.segmenter, self.settings = frame, model, segmenter, settings
         self.query: Query | None = None  # as understood, once it is
         self.latency_ms: dict[str, float] = {}
         self._up_camera, self._viewpoint, self._canceled = up_camera, viewpoint, canceled
+        self._batch = batch if batch is not None else self._alone()
         self._start = time.perf_counter()
 
     @contextmanager
@@ -99,7 +147,15 @@ class Stages:
         finally:
             elapsed_ms = (time.perf_counter() - start) * 1e3
             self.latency_ms[name] = self.latency_ms.get(name, 0.0) + elapsed_ms
-            self.latency_ms["total"] = (time.perf_counter() - self._start) * 1e3
+            self.note_total()
+
+    def note_total(self) -> None:
+        """Take the time since the beginning, other frames of the batch included, as the total."""
+        self.latency_ms["total"] = (time.perf_counter() - self._start) * 1e3
+
+    def leave_batch(self) -> None:
+        """Detect in this frame alone from now on: what is looked for is no longer the same for all of the batch."""
+        self._batch = self._alone()
 
     @property
     def image_wh(self) -> tuple[int, int]:
@@ -132,12 +188,18 @@ class Stages:
             return guarded(self.model.name, work)
 
     def detect(self, phrases: Sequence[str]) -> list[Detection]:
-        """What the model finds for phrases."""
-        (found,) = self.ask(
-            "detect",
-            lambda: self.model.detect([self.frame.color_rgb], phrases, threshold=self.settings.score_threshold),
-        )
-        return found
+        """What the model finds for phrases; its time is the whole batch's, whoever of it asked first.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        detector, index = self._batch
+        try:
+            with self.stage("detect"):
+                return detector.detect(index, phrases)
+        finally:
+            if detector.elapsed_ms:
+                self.latency_ms["detect"] = detector.elapsed_ms
 
     def build(self, detections: Sequence[Detection]) -> tuple[SceneObject, ...]:
         """Merge what overlaps; give masks, points and poses. Ids count from 1, so this is for all at once."""
@@ -210,6 +272,9 @@ class Stages:
             viewpoint=self.view,
             latency_ms=self.latency_ms,
         )
+
+    def _alone(self) -> tuple[BatchDetector, int]:
+        return BatchDetector(self.model, [self.frame.color_rgb], self.settings.score_threshold), 0
 
     def _segment(self, merged: Sequence[MergedDetection]) -> list[BoolMask | None]:
         masks: list[BoolMask | None] = [found.best.mask for found in merged]

@@ -1,6 +1,7 @@
 """Object ids that stay the same across frames: greedy matching in space, then in the image.
 
 An object that leaves the view keeps its id for a while and gets it back when it is seen again near where it was.
+Several cameras may take turns: where their objects are told in one common frame, a thing has one id for all of them.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ class _Track:
     label: str
     phrases: frozenset[str]
     center_m: FloatArray | None
+    center_frame: str
     size_m: float
-    box_xyxy: BoxXyxy
     seen_s: float
-    frame: int
+    boxes: dict[str, tuple[int, BoxXyxy]] = field(default_factory=dict)  # camera -> its frame's number, box there
 
 
 @dataclass
@@ -48,12 +49,18 @@ class Tracker:
 
     settings: TrackingSettings = field(default_factory=TrackingSettings)
     _tracks: list[_Track] = field(default_factory=list)
-    _frame: int = 0
+    _frames: dict[str, int] = field(default_factory=dict)  # camera -> how many frames it gave
     _last_s: float = 0.0
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def update(
-        self, objects: Sequence[SceneObject], time_s: float, T_fixed_camera: FloatArray | None = None
+        self,
+        objects: Sequence[SceneObject],
+        time_s: float,
+        T_fixed_camera: FloatArray | None = None,
+        *,
+        fixed_frame: str = "",
+        camera: str = "",
     ) -> dict[int, str]:
         """Match one frame's objects with what was seen before.
 
@@ -62,6 +69,8 @@ class Tracker:
             time_s: the frame's time; going back by more than ``forget_s`` starts over.
             T_fixed_camera: (4, 4) optical frame to a frame that does not move with the camera; None: the camera
                 is taken to stand still.
+            fixed_frame: that frame's name; places in different frames are not compared.
+            camera: whose frame it is, where several cameras take turns; boxes of different cameras are not compared.
 
         Returns:
             Instance id -> id such as ``"mug-1"``. Ids are never given to another object.
@@ -69,12 +78,13 @@ class Tracker:
         if time_s < self._last_s - self.settings.forget_s:
             self._tracks.clear()
         self._last_s = time_s
-        self._frame += 1
+        number = self._frames[camera] = self._frames.get(camera, 0) + 1
         T = np.eye(4) if T_fixed_camera is None else T_fixed_camera
         centers = [_center(found, T) for found in objects]
         self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.settings.forget_s]
 
-        candidates = sorted(self._costs(objects, centers), key=lambda candidate: candidate[0])
+        costs = self._costs(objects, centers, fixed_frame, camera)
+        candidates = sorted(costs, key=lambda candidate: candidate[0])
         matched: dict[int, _Track] = {}
         taken: set[str] = set()
         for _, index, track in candidates:
@@ -86,25 +96,28 @@ class Tracker:
         for index, (found, center_m) in enumerate(zip(objects, centers, strict=True)):
             track = matched.get(index) or self._new(found)
             track.label, track.phrases = found.label, frozenset(found.scores)
-            track.box_xyxy, track.seen_s, track.frame = found.box_xyxy, time_s, self._frame
+            track.boxes[camera], track.seen_s = (number, found.box_xyxy), time_s
             if center_m is not None and found.geometry is not None:
+                track.center_frame = fixed_frame
                 track.center_m, track.size_m = center_m, float(np.max(found.geometry.size_m))
             ids[found.instance_id] = track.id
         return ids
 
     def _costs(
-        self, objects: Sequence[SceneObject], centers: Sequence[FloatArray | None]
+        self, objects: Sequence[SceneObject], centers: Sequence[FloatArray | None], fixed_frame: str, camera: str
     ) -> Iterator[tuple[float, int, _Track]]:
         """(cost in [0, 2), object index, track) of every pair that may be the same; another label costs 1 more."""
+        before = self._frames[camera] - 1
         for index, (found, center_m) in enumerate(zip(objects, centers, strict=True)):
             for track in self._tracks:
-                if center_m is not None and track.center_m is not None:
+                number, box_xyxy = track.boxes.get(camera, (-1, found.box_xyxy))
+                if center_m is not None and track.center_m is not None and track.center_frame == fixed_frame:
                     reach_m = self.settings.max_jump_m + 0.5 * track.size_m
                     cost = float(np.linalg.norm(center_m - track.center_m)) / reach_m
                     if cost >= 1.0:
                         continue
-                elif track.frame == self._frame - 1:
-                    overlap = box_iou(found.box_xyxy, track.box_xyxy)
+                elif number == before:
+                    overlap = box_iou(found.box_xyxy, box_xyxy)
                     if overlap < self.settings.min_iou:
                         continue
                     cost = 1.0 - overlap
@@ -116,9 +129,7 @@ class Tracker:
     def _new(self, found: SceneObject) -> _Track:
         name = re.sub(r"\W+", "_", found.label.strip().lower()).strip("_") or "object"
         self._numbers[name] = number = self._numbers.get(name, 0) + 1
-        track = _Track(
-            f"{name}-{number}", found.label, frozenset(), None, 0.0, found.box_xyxy, self._last_s, self._frame
-        )
+        track = _Track(f"{name}-{number}", found.label, frozenset(), None, "", 0.0, self._last_s)
         self._tracks.append(track)
         return track
 
