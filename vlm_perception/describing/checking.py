@@ -27,12 +27,14 @@ class ClaimCheck:
         holds: None: cannot be judged.
         reason: what was seen, or why it cannot be judged.
         instance_ids: the objects that show it.
+        denies: it says that something is not there, so that not seeing it is no proof.
     """
 
     text: str
     holds: bool | None
     reason: str
     instance_ids: tuple[int, ...] = ()
+    denies: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,8 @@ def _judge(
     for found in resolution.groundings:
         evidence.setdefault((found.object.instance_id, found.role), found)
     shown = dict.fromkeys(found.object.instance_id for found in resolution.groundings)
-    return ClaimCheck(text, resolution.verdict, resolution.answer.partition(": ")[2].rstrip("."), tuple(shown))
+    reason = resolution.answer.partition(": ")[2].rstrip(".")
+    return ClaimCheck(text, resolution.verdict, reason, tuple(shown), claim.number == 0)
 
 
 def _unknown(stages: Stages, entities: Iterable[Entity]) -> tuple[str, ...]:
