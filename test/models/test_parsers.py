@@ -42,6 +42,8 @@ def test_corpus(kind, case):
     assert [row[0] for row in got] == [row[0] for row in case["places"]]
     for ours, expected in zip(got, case["places"], strict=True):
         assert ours[1:] == pytest.approx(expected[1:])
+    if "codes" in case:
+        assert [list(place.codes) for place in parsed.places] == case["codes"]
     expected_problems = case.get("problems", [])
     assert len(parsed.problems) == len(expected_problems), parsed.problems
     for part in expected_problems:
@@ -62,7 +64,7 @@ def test_the_corpus_is_larger_than_a_handful(kind):
 
 FRAGMENTS = st.sampled_from(
     ['{"bbox_2d": [', "1", "2,", " 30", ", 400]", '"label": "mug"', "}", "[", "]", "<loc_5>", "<loc_999>", "<loc0004>",
-     "<seg001>", ";", "<phrase>", "</phrase>", "<object>", "</object>", "<patch_index_0033>", "<patch_index_1500>",
+     "<seg001>", "<seg001>" * 15, "<loc0100>" * 2, ";", "<phrase>", "</phrase>", "<object>", "</object>", "<patch_index_0033>", "<patch_index_1500>",
      '<point x="1" y="2">', '<points coords="1 1 ', "\t2 ", '">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "<sep>"]
 )  # fmt: skip
 
@@ -81,7 +83,7 @@ def test_no_text_raises_or_leaves_the_range(kind, text):
 
 @pytest.mark.parametrize("kind", PARSERS)
 def test_long_nonsense_is_quick(kind):
-    for text in ('<points coords="' * 3000, "[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
+    for text in ('<points coords="' * 3000, "[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<loc0001>" * 5001, "<loc0001><seg001>" * 3000, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
         assert isinstance(PARSERS[kind](text).problems, tuple)
 
 

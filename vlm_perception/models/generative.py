@@ -21,7 +21,7 @@ from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.polygons import fill_polygons
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, free_memory, inference, split_on_oom
-from vlm_perception.types import BoxXyxy, CommandError, Detection, ModelError
+from vlm_perception.types import BoolMask, BoxXyxy, CommandError, Detection, ModelError
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,11 +36,13 @@ class Ask:
         prompt: the text for the model.
         phrases: what is looked for; places whose label fits none of several are dropped.
         read: the generated text -> places.
+        mask: a place (in pixels) and the image's (width, height) -> its mask, for families that write masks as codes.
     """
 
     prompt: str
     read: Callable[[str, Sizes], Parsed]
     phrases: tuple[str, ...] = ()
+    mask: Callable[[Place, tuple[int, int]], BoolMask | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class GenerativeModel:
             for ask in self._dialect.locate(asked) if asked else []:
                 parsed, score = self._ask(image, ask)
                 if score >= lowest:
-                    found += self._detections(parsed, score, ask.phrases, image)
+                    found += self._detections(parsed, score, ask, image)
             results.append(sorted(found, key=lambda detection: -detection.score))
         return results
 
@@ -206,15 +208,18 @@ class GenerativeModel:
         return float(finite.mean().exp()) if len(finite) else 0.0
 
     def _detections(
-        self, parsed: Parsed, score: float, phrases: Sequence[str], image_rgb: RgbImage
+        self, parsed: Parsed, score: float, ask: Ask, image_rgb: RgbImage
     ) -> list[Detection]:
         found: dict[str, list[Detection]] = {}
+        height, width = image_rgb.shape[:2]
         for place in parsed.places:
-            phrase = assign_phrase(place.label, phrases)
+            phrase = assign_phrase(place.label, ask.phrases)
             if phrase is None:
-                _LOG.info("%s: dropped %r, which is none of %s", self._name, place.label, list(phrases))
+                _LOG.info("%s: dropped %r, which is none of %s", self._name, place.label, list(ask.phrases))
             elif not place.is_point:
-                mask = fill_polygons(place.polygons, image_rgb.shape[:2]) if place.polygons else None
+                mask = fill_polygons(place.polygons, (height, width)) if place.polygons else None
+                if place.codes and ask.mask is not None:
+                    mask = ask.mask(place, (width, height))
                 label = place.label or phrase
                 found.setdefault(phrase, []).append(Detection(phrase, label, score, place.box, mask=mask))
         return [

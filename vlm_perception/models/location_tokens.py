@@ -13,13 +13,14 @@ from vlm_perception.models import generative
 from vlm_perception.models.dialects.florence import FlorenceDialect
 from vlm_perception.models.dialects.kosmos import KosmosDialect
 from vlm_perception.models.dialects.paligemma import PaliGemmaDialect
-from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.models.generative import Dialect, GenerativeModel
 from vlm_perception.models.loading import Checkpoint, load_weights
+from vlm_perception.models.mask_tokens import load_mask_decoder
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement, import_transformers
 from vlm_perception.types import ModelError
 
-OPTION_NAMES = generative.OPTION_NAMES
+OPTION_NAMES = (*generative.OPTION_NAMES, "mask_decoder")
 
 _Dialect = type[FlorenceDialect | KosmosDialect | PaliGemmaDialect]
 DIALECTS: Final[Mapping[str, tuple[str, _Dialect]]] = {
@@ -41,5 +42,11 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Gene
     class_name, dialect_class = DIALECTS[model_type]
     transformers = import_transformers()
     processor = checkpoint.load(transformers.AutoProcessor)
+    if dialect_class is PaliGemmaDialect:
+        dialect: Dialect = PaliGemmaDialect(processor, options, load_mask_decoder(checkpoint, placement, options))
+    elif options.values.get("mask_decoder"):
+        raise ModelError(f"'{checkpoint.name}' ({model_type}) writes no mask tokens, so it has no use for 'mask_decoder'")
+    else:
+        dialect = dialect_class(processor, options)
     model = load_weights(checkpoint, getattr(transformers, class_name), placement, options=options.values)
-    return GenerativeModel(checkpoint.name, model, dialect_class(processor, options), placement, options)
+    return GenerativeModel(checkpoint.name, model, dialect, placement, options)

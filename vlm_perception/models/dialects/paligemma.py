@@ -1,7 +1,8 @@
-"""PaliGemma: a task prefix, answers with ``<locNNNN>``, y first."""
+"""PaliGemma: a task prefix, answers with ``<locNNNN>``, y first, and ``<segNNN>`` for masks."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,24 +10,34 @@ from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
 from vlm_perception.models.dialects.base import as_text, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
+from vlm_perception.models.mask_tokens import MaskDecoder
 from vlm_perception.models.options import Options
-from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.paligemma import parse_paligemma
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement
-from vlm_perception.types import BoxXyxy
+from vlm_perception.types import BoolMask, BoxXyxy
+
+_LOG = logging.getLogger(__name__)
 
 
 class PaliGemmaDialect:
-    """The prefixes of the model's documentation: "detect a ; b", "caption en", "answer en ...", "ocr".
+    """The prefixes of the model's documentation: "detect a ; b", "segment a ; b", "caption en", "answer en ...", "ocr".
 
-    Its mask codes need the decoder of a separate VQ-VAE, whose weights the checkpoint does not hold: boxes only.
+    Its mask codes need the decoder of a separate VQ-VAE, whose weights the checkpoint does not hold; without it
+    phrases are detected, with it they are segmented. Options: see
+    :func:`~vlm_perception.models.mask_tokens.load_mask_decoder`.
     """
 
-    def __init__(self, processor: Any, options: Options) -> None:  # noqa: ARG002  it has none of its own
-        """Take over the checkpoint's processor."""
+    def __init__(self, processor: Any, options: Options, mask_decoder: MaskDecoder | None = None) -> None:
+        """Take over the checkpoint's processor; says once that there will be no masks where there is no decoder."""
         self._processor = processor
-        self.capabilities = Capabilities(detects=True, counts=True, captions=True, answers=True, reads_text=True)
+        self._mask_decoder = mask_decoder
+        if mask_decoder is None and options.values.get("masks") is None:
+            _LOG.info("'%s' gives boxes only: no decoder of its mask tokens (option 'mask_decoder')", options.owner)
+        self.capabilities = Capabilities(
+            detects=True, masks=mask_decoder is not None, counts=True, captions=True, answers=True, reads_text=True
+        )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
@@ -42,8 +53,13 @@ class PaliGemmaDialect:
 
     def locate(self, phrases: Sequence[str]) -> list[Ask]:
         """All phrases in one prompt."""
-        prompt = "detect " + " ; ".join(clean_phrase(p).lower() for p in phrases)
-        return [Ask(prompt, _boxes, tuple(phrases))]
+        listed = " ; ".join(clean_phrase(p).lower() for p in phrases)
+        if self._mask_decoder is None:
+            return [Ask(f"detect {listed}", _boxes, tuple(phrases))]
+        return [Ask(f"segment {listed}", _boxes, tuple(phrases), self._mask)]
+
+    def _mask(self, place: Place, image_wh: tuple[int, int]) -> BoolMask | None:
+        return None if self._mask_decoder is None else self._mask_decoder.mask(place.codes, place.box, image_wh)
 
     def caption(self) -> Ask | None:
         """A caption in words."""
