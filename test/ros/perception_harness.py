@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.msg import Parameter as ParameterMsg
@@ -121,19 +121,21 @@ class NodeProcess:
 class Camera:
     """Publishes the current scene at a rate, with fresh stamps."""
 
-    def __init__(self, node, rate_hz: float = 15.0) -> None:
+    def __init__(self, node, rate_hz: float = 15.0, name: str = "") -> None:
         self._node = node
+        self._optical = f"{name}_optical" if name else OPTICAL
+        below = f"{name}/" if name else ""
         self._publishers = {
-            "color": node.create_publisher(Image, "color/image_raw", SENSOR),
-            "depth": node.create_publisher(Image, "depth/image_raw", SENSOR),
-            "info": node.create_publisher(CameraInfo, "color/camera_info", SENSOR),
+            "color": node.create_publisher(Image, f"{below}color/image_raw", SENSOR),
+            "depth": node.create_publisher(Image, f"{below}depth/image_raw", SENSOR),
+            "info": node.create_publisher(CameraInfo, f"{below}color/camera_info", SENSOR),
         }
         self.reset()
         self._timer = node.create_timer(1.0 / rate_hz, self._tick, callback_group=ReentrantCallbackGroup())
 
     def reset(self) -> None:
         self.running = False
-        self.frame_id = OPTICAL
+        self.frame_id = self._optical
         self.info = CAMERA
         self.depth_offset_s = 0.0
         self.stamp_offset_s = 0.0
@@ -152,6 +154,11 @@ class Camera:
     def _tick(self) -> None:
         if self.running:
             self.publish()
+
+    def close(self) -> None:
+        self._node.destroy_timer(self._timer)
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
 
     def publish(self) -> None:
         now_ns = self._node.get_clock().now().nanoseconds + int(self.stamp_offset_s * 1e9)
@@ -335,3 +342,19 @@ class Harness:
 def status(result: GroundingResult) -> Status:
     """The status with its name, for messages of failed assertions."""
     return Status(result.status)
+
+
+def wait_arriving(harness: Harness, *names: str) -> None:
+    """Until fresh diagnostics say that the images of these cameras come, and match."""
+    harness.received["diagnostics"].clear()
+
+    def arrives(name: str) -> bool:
+        came, matched = harness.diagnostic(f"input {name}"), harness.diagnostic(f"sync {name}")
+        if came is None or matched is None or came.level == DiagnosticStatus.ERROR:
+            return False
+        sets = next(int(value.value) for value in matched.values if value.key == "sets")
+        return matched.level == DiagnosticStatus.OK and sets > 0
+
+    harness.wait(lambda: all(arrives(name) for name in names), 60.0, f"the images of {names}")
+    for messages in harness.received.values():
+        messages.clear()

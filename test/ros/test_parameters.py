@@ -18,6 +18,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "perception.yaml"
 
 def test_the_file_holds_every_default():
     in_file = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
+    in_file["cameras"] = parameters.to_names(in_file["cameras"])
     assert in_file == asdict(parameters.Settings())
 
 
@@ -43,3 +44,27 @@ def test_every_other_type_is_refused(name):
 
 def test_unknown_names_are_others_business():
     assert parameters.check([Parameter("use_sim_time", value=True)]).successful
+
+
+@pytest.mark.parametrize("empty", [[], [""], (), None])
+def test_every_way_to_write_an_empty_list_is_empty(empty):
+    assert parameters.check([Parameter("cameras", value=empty)]).successful
+    assert parameters.to_names(empty) == ()
+
+
+@pytest.mark.parametrize("names", [["front"], ["front", "wrist"], ["/robot/front", "arm_2/wrist"]])
+def test_camera_names_that_can_stand_in_a_topic(names):
+    assert parameters.check([Parameter("cameras", value=names)]).successful
+
+
+@pytest.mark.parametrize("name", ["the wrist", "2nd", "front/", "a__b", "~", "front-left", "{node}", "/"])
+def test_other_camera_names_are_refused(name):
+    result = parameters.check([Parameter("cameras", value=["front", name])])
+    assert not result.successful
+    assert repr(name) in result.reason
+
+
+def test_a_camera_is_named_once():
+    result = parameters.check([Parameter("cameras", value=["front", "front"])])
+    assert not result.successful
+    assert "front, front" in result.reason

@@ -22,12 +22,15 @@ def rows(header: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table]
 
 
+def _as_written(default: object) -> str:
+    if isinstance(default, tuple):
+        return f"[{', '.join(default)}]"
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def test_parameters_and_their_defaults():
     listed = {row[0].strip("`"): row[1].strip('`"') for row in rows("parameter")}
-    real = {
-        field.name: str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
-        for field in fields(Settings)
-    }
+    real = {field.name: _as_written(field.default) for field in fields(Settings)}
     assert listed == real
 
 

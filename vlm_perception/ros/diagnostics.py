@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rclpy.lifecycle import LifecycleNode
 
     from vlm_perception.msg import GroundingResult
+    from vlm_perception.ros.cameras import Cameras
     from vlm_perception.ros.inputs import Inputs
     from vlm_perception.ros.model_slot import ModelSlot
     from vlm_perception.ros.qos import QosWatch
@@ -32,7 +34,7 @@ class Diagnostics:
         self._last: GroundingResult | None = None
         self._counts: dict[str, int] = {}
         self._total_ms: deque[float] = deque(maxlen=100)
-        self._said_s = float("-inf")
+        self._said_s: dict[str, float] = {}  # camera -> when the log said that its inputs never match
 
     def note(self, result: GroundingResult) -> None:
         """Remember an answer."""
@@ -42,13 +44,22 @@ class Diagnostics:
         self._total_ms.extend(stage.ms for stage in result.latency if stage.stage == "total")
 
     def publish(
-        self, state: str, inputs: Inputs | None, max_age_s: float, waiting: int, tracking: str, note: str
+        self,
+        state: str,
+        cameras: Cameras | None,
+        max_age_s: float,
+        waiting: int,
+        tracking: str,
+        notes: Mapping[str, str],
     ) -> None:
-        """Publish the state of everything; ``note`` is about the images that were looked at last."""
+        """Publish the state of everything; ``notes`` are about each camera's images that were looked at last."""
         now_s = time.monotonic()
         statuses = [self._node_status(state, waiting, tracking), self._model_status(), self._answer_status()]
-        if inputs is not None:
-            statuses += [self._input_status(inputs, now_s, max_age_s, note), self._sync_status(inputs, now_s)]
+        for camera, inputs in cameras.inputs.items() if cameras is not None else ():
+            statuses += [
+                self._input_status(camera, inputs, now_s, max_age_s, notes.get(camera, "")),
+                self._sync_status(camera, inputs, now_s),
+            ]
         statuses.append(self._qos_status())
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
@@ -96,7 +107,10 @@ class Diagnostics:
         values.update({f"answers_{name}": count for name, count in sorted(self._counts.items())})
         return self._status("answers", level, f"{status.name}: {last.message}"[:500], values)
 
-    def _input_status(self, inputs: Inputs, now_s: float, max_age_s: float, note: str) -> DiagnosticStatus:
+    def _input_status(
+        self, camera: str, inputs: Inputs, now_s: float, max_age_s: float, note: str
+    ) -> DiagnosticStatus:
+        part = _part("input", camera)
         values: dict[str, object] = {}
         for name, stream in inputs.streams.items():
             values[f"{name}_topic"] = stream.topic
@@ -105,28 +119,34 @@ class Diagnostics:
             values[f"{name}_received"] = stream.count
         if inputs.frozen_since_s is not None:
             seconds = now_s - inputs.frozen_since_s
-            return self._status("input", _ERROR, f"the camera repeats one image for {seconds:.0f} s", values)
+            return self._status(part, _ERROR, f"the camera repeats one image for {seconds:.0f} s", values)
         silent_s = max(2.0, max_age_s)
         if any(stream.silent_s(now_s) > silent_s for stream in inputs.streams.values()):
-            return self._status("input", _ERROR, inputs.missing(now_s, silent_s), values)
+            return self._status(part, _ERROR, inputs.missing(now_s, silent_s), values)
         if note:
-            return self._status("input", _WARN, note, values)
-        return self._status("input", _OK, "color, depth and camera_info arrive", values)
+            return self._status(part, _WARN, note, values)
+        return self._status(part, _OK, "color, depth and camera_info arrive", values)
 
-    def _sync_status(self, inputs: Inputs, now_s: float) -> DiagnosticStatus:
+    def _sync_status(self, camera: str, inputs: Inputs, now_s: float) -> DiagnosticStatus:
+        part = _part("sync", camera)
         values = {"sets": inputs.sets.count, "differences": inputs.differences()}
         unmatched_s = inputs.unmatched_s(now_s)
         if unmatched_s < _UNMATCHED_WARN_S:
-            return self._status("sync", _OK, f"{inputs.sets.count} sets matched", values)
+            return self._status(part, _OK, f"{inputs.sets.count} sets matched", values)
         message = f"no synchronized set matched for {unmatched_s:.0f} s: {inputs.differences()}"
-        if now_s - self._said_s > _REPEAT_S:
-            self._said_s = now_s
+        if now_s - self._said_s.get(camera, float("-inf")) > _REPEAT_S:
+            self._said_s[camera] = now_s
+            of_camera = f"camera '{camera}': " if camera else ""
             self._node.get_logger().warning(
-                f"{message}. Are all three from the same camera and clock? Widen sync_slop_s only if they are."
+                f"{of_camera}{message}. Are all three from the same camera and clock? Widen sync_slop_s only if they are."
             )
-        return self._status("sync", _WARN, message, values)
+        return self._status(part, _WARN, message, values)
 
     def _qos_status(self) -> DiagnosticStatus:
         problems = dict(self._qos_watch.problems)
         message = "; ".join(problems.values()) or "no mismatch"
         return self._status("qos", _WARN if problems else _OK, message, dict(problems))
+
+
+def _part(what: str, camera: str) -> str:
+    return f"{what} {camera}" if camera else what

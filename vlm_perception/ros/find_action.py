@@ -19,7 +19,7 @@ from rclpy.task import Future
 from vlm_perception.action import Find
 from vlm_perception.msg import GroundingResult
 from vlm_perception.ros.answering import Outcome, Request
-from vlm_perception.ros.image_set import ImageSet
+from vlm_perception.ros.image_set import ImageSet, anything_new
 from vlm_perception.ros.messages import failure_result
 from vlm_perception.types import Status
 
@@ -42,7 +42,7 @@ class Search:
         self.future = future
         self.superseded = ""
         self.frames_seen = 0
-        self.last_images: ImageSet | None = None
+        self.last_images: tuple[ImageSet, ...] = ()
         self.last: GroundingResult | None = None
         timeout_s = float(goal_handle.request.timeout_s)
         self.deadline_s = time.monotonic() + timeout_s if timeout_s > 0 else math.inf
@@ -96,11 +96,11 @@ class FindAction:
         """Whether there is a goal to work on."""
         return bool(self._goals)
 
-    def step(self, images: ImageSet | None) -> float | None:
+    def step(self, images: tuple[ImageSet, ...]) -> float | None:
         """Look at the newest images, on the worker's thread.
 
         Args:
-            images: the newest set, perhaps the same as before or too old; None when there is none.
+            images: the newest set of each camera, perhaps the same as before or too old; empty when there is none.
 
         Returns:
             Seconds until this wants to be asked again; None when there is no goal.
@@ -113,7 +113,7 @@ class FindAction:
         if search.unwanted():
             self._finish(search)
             return 0.0
-        fresh = images is not None and not images.same_as(search.last_images)
+        fresh = anything_new(images, search.last_images)
         if fresh or time.monotonic() >= search.next_feedback_s:
             outcome = self._answer(replace(search.request, images=images))
             search.last_images = images

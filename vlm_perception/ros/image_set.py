@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -45,6 +45,7 @@ class ImageSet:
         received_s: monotonic clock at reception.
         lag_s: age at reception, from the stamp.
         note: what is to be said about this set, e.g. why it has no depth.
+        camera: which of the node's cameras it is from; "" when the node has but one, or a caller brought it.
     """
 
     color: Image | CompressedImage
@@ -53,6 +54,7 @@ class ImageSet:
     received_s: float
     lag_s: float = 0.0
     note: str = ""
+    camera: str = ""
 
     @property
     def stamp(self) -> Time:
@@ -71,6 +73,11 @@ class ImageSet:
     def age_s(self, now_s: float) -> float:
         """Age on the monotonic clock: since reception, plus what the stamp says it was old then."""
         return now_s - self.received_s + self.lag_s
+
+
+def anything_new(images: Sequence[ImageSet], before: Sequence[ImageSet]) -> bool:
+    """Whether a camera's set was not there before."""
+    return any(not any(one.same_as(other) for other in before) for one in images)
 
 
 def to_frame(images: ImageSet, *, rectified: bool) -> tuple[RgbdFrame, str]:

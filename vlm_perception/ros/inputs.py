@@ -1,4 +1,4 @@
-"""The camera side of the node: subscriptions, synchronization, what arrived and what did not.
+"""One camera of the node: subscriptions, synchronization, what arrived and what did not.
 
 Callbacks here only file messages away: message_filters holds a lock while it calls, so nothing is converted, looked
 up or raised.
@@ -63,7 +63,12 @@ class Inputs:
     """Subscribes to color, depth and camera_info and keeps the newest synchronized set."""
 
     def __init__(
-        self, node: LifecycleNode, settings: Settings, qos_watch: QosWatch, on_new: Callable[[], None]
+        self,
+        node: LifecycleNode,
+        settings: Settings,
+        qos_watch: QosWatch,
+        on_new: Callable[[], None],
+        camera: str = "",
     ) -> None:
         """Subscribe.
 
@@ -72,23 +77,26 @@ class Inputs:
             settings: transports and synchronization.
             qos_watch: is told of publishers that cannot be heard.
             on_new: called on the executor's thread whenever there may be something new to look at.
+            camera: which camera this is; its topics are below that name. "": the only one.
         """
         self.sets: Mailbox[ImageSet] = Mailbox()
         self.frozen_since_s: float | None = None
         self._node = node
         self._settings = settings
         self._on_new = on_new
+        self._camera = camera
         self._color_only: ImageSet | None = None
         self._alone_since_s: float | None = None  # color has come without a set since then
         self._tried_ns = {"color": 0, "depth": 0}
-        color_type, color_topic = _transport("color/image_raw", settings.image_transport)
-        depth_type, depth_topic = _transport("depth/image_raw", settings.depth_transport)
+        below = f"{camera}/" if camera else ""
+        color_type, color_topic = _transport(f"{below}color/image_raw", settings.image_transport)
+        depth_type, depth_topic = _transport(f"{below}depth/image_raw", settings.depth_transport)
         self.streams: dict[str, Stream] = {}
         self._subscriptions = []
         for name, kind, topic in (
             ("color", color_type, color_topic),
             ("depth", depth_type, depth_topic),
-            ("info", CameraInfo, "color/camera_info"),
+            ("info", CameraInfo, f"{below}color/camera_info"),
         ):
             stream = Stream(node.resolve_topic_name(topic))
             self.streams[name] = stream
@@ -128,16 +136,6 @@ class Inputs:
         ):
             return replace(color, note=self._why_no_depth(now_s))
         return images
-
-    def wait(self, timeout_s: float, max_age_s: float, gave_up: Callable[[], bool]) -> ImageSet | None:
-        """Like :meth:`newest`, waiting for the first images; ``gave_up`` ends the wait early."""
-        deadline_s = time.monotonic() + timeout_s
-        while True:
-            now_s = time.monotonic()
-            images = self.newest(now_s, max_age_s)
-            if images is not None or now_s >= deadline_s or gave_up():
-                return images
-            self.sets.wait(min(0.05, deadline_s - now_s))
 
     def missing(self, now_s: float, silent_s: float = 1.0) -> str:
         """Which inputs have been silent for ``silent_s``, and what to look at."""
@@ -207,7 +205,7 @@ class Inputs:
         if info is None or (previous is not None and image_ns and stamp_ns(previous.stamp) == image_ns):
             return  # a repeated image is not a new one
         lag_s = stamp_lag_s(self._node.get_clock().now().nanoseconds, image_ns)
-        self._color_only = ImageSet(msg, None, info, now_s, lag_s)
+        self._color_only = ImageSet(msg, None, info, now_s, lag_s, camera=self._camera)
         if now_s - self._alone_since_s >= DEPTH_WAIT_S:
             self._on_new()
 
@@ -223,7 +221,7 @@ class Inputs:
             return
         self.frozen_since_s = None
         lag_s = stamp_lag_s(self._node.get_clock().now().nanoseconds, image_ns)
-        self.sets.put(ImageSet(color, depth, info, now_s, lag_s))
+        self.sets.put(ImageSet(color, depth, info, now_s, lag_s, camera=self._camera))
         self._on_new()
 
     def _why_no_depth(self, now_s: float) -> str:

@@ -55,8 +55,11 @@ class ModelSlot:
             threshold = settings.score_threshold if settings.score_threshold >= 0 else None
             self.pipeline.settings = PipelineSettings(score_threshold=threshold)
 
-    def warm_up(self) -> None:
+    def warm_up(self, images: int = 1) -> None:
         """One throw-away detection and mask, so that the first command does not pay for lazy initialisation.
+
+        Args:
+            images: how many a command will have: what a GPU prepares depends on the size of the batch.
 
         Raises:
             ModelError: a model fails even on a blank image.
@@ -65,7 +68,7 @@ class ModelSlot:
             return
         blank = np.full(_WARM_UP_SIZE, 127, np.uint8)
         if self.pipeline.model.capabilities.detects:
-            self.pipeline.model.detect([blank], ["box"], threshold=0.99)
+            self.pipeline.model.detect([blank] * images, ["box"], threshold=0.99)
         if self.pipeline.segmenter is not None:
             self.pipeline.segmenter.segment(blank, [_WARM_UP_BOX])
 

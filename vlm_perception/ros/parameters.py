@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ class Settings:
     segmenter: str = "depth-grabcut"
     device: str = "auto"
     dtype: str = "auto"
+    cameras: tuple[str, ...] = ()
     target_frame: str = ""
     viewpoint: str = "camera"
     up_frame: str = ""
@@ -66,6 +68,10 @@ _SPECS: dict[str, _Spec] = {
         "Number format of the model's weights; auto: half precision on a GPU, float32 on a CPU.",
         choices=("auto", "float32", "float16", "bfloat16"),
     ),
+    "cameras": _Spec(
+        "Names of the cameras to look through, each with its topics below its name (NAME/color/image_raw ...); empty:"
+        " one camera, its topics without a name. Read at configure."
+    ),
     "target_frame": _Spec("TF frame of every pose in the results; empty: the camera's optical frame."),
     "viewpoint": _Spec(
         "Where 'left' and 'in front of' are judged from: 'camera' or a TF frame with x forward and z up (REP 103).",
@@ -91,6 +97,8 @@ _SPECS: dict[str, _Spec] = {
     "publish_debug_image": _Spec("Offer debug_image; it is drawn only while someone subscribes."),
 }
 NAMES = tuple(_SPECS)
+# What may stand before "/color/image_raw" in a topic's name.
+_CAMERA_NAME = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
 def declare(node: Node) -> None:
@@ -111,6 +119,10 @@ def declare(node: Node) -> None:
             descriptor.dynamic_typing = True
         elif isinstance(default, int) and spec.low is not None and spec.high is not None:
             descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high))]
+        if isinstance(default, tuple):
+            # An empty list has no type to ROS ("[]" in a YAML file is no value at all), and check() is the type check.
+            descriptor.dynamic_typing = True
+            default = list(default) or [""]
         node.declare_parameter(name, default, descriptor)
 
 
@@ -119,10 +131,19 @@ def read(node: Node) -> Settings:
     values: dict[str, Any] = {}
     for field in fields(Settings):
         value = node.get_parameter(field.name).value
-        values[field.name] = float(value) if isinstance(field.default, float) else value
+        if isinstance(field.default, float):
+            value = float(value)
+        elif isinstance(field.default, tuple):
+            value = to_names(value)
+        values[field.name] = value
     for frame in ("target_frame", "up_frame", "viewpoint"):
         values[frame] = values[frame].strip().lstrip("/")  # TF frames have no slash
     return Settings(**values)
+
+
+def to_names(value: Sequence[str] | None) -> tuple[str, ...]:
+    """A list of names; ROS's ways to write an empty one ([], [""], no value) are all empty."""
+    return tuple(name for name in value or () if name)
 
 
 def check(parameters: Sequence[Parameter]) -> SetParametersResult:
@@ -143,6 +164,7 @@ def _problem(parameter: Parameter, spec: _Spec) -> str:
         str: ("a string", lambda v: isinstance(v, str)),
         int: ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool)),
         float: ("a number", lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)),
+        tuple: ("a list of names", _is_list_of_strings),
     }
     words, fits = wanted[type(default)]
     if spec.low is not None:
@@ -154,6 +176,26 @@ def _problem(parameter: Parameter, spec: _Spec) -> str:
             return f"{name} must be {words}, not {value!r}"
     if spec.choices and value not in spec.choices:
         return f"{name} must be one of {', '.join(spec.choices)}; not {value!r}"
+    if isinstance(default, tuple):
+        return _names_problem(name, to_names(value))
     if isinstance(value, str) and not value.strip() and not spec.may_be_empty:
         return f"{name} must not be empty. {spec.description}"
+    return ""
+
+
+def _is_list_of_strings(value: Any) -> bool:
+    if value is None:
+        return True
+    return not isinstance(value, str | bytes) and isinstance(value, Sequence) and all(isinstance(v, str) for v in value)
+
+
+def _names_problem(parameter: str, names: Sequence[str]) -> str:
+    for name in names:
+        if _CAMERA_NAME.fullmatch(name) is None or "__" in name:
+            return (
+                f"{parameter} must be names that can stand in a topic, such as front or left_wrist (letters, digits,"
+                f" single underscores), not {name!r}"
+            )
+    if len(set(names)) < len(names):
+        return f"{parameter} must name each camera once, not {', '.join(names)}"
     return ""

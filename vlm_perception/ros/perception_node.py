@@ -17,6 +17,7 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.exceptions import ParameterException
@@ -31,9 +32,9 @@ from std_msgs.msg import String
 from vlm_perception.msg import GroundingResult
 from vlm_perception.ros import parameters
 from vlm_perception.ros.answering import Answering, Outcome, Request
+from vlm_perception.ros.cameras import Cameras
 from vlm_perception.ros.diagnostics import Diagnostics
 from vlm_perception.ros.find_action import FindAction
-from vlm_perception.ros.inputs import Inputs
 from vlm_perception.ros.messages import failure_result
 from vlm_perception.ros.model_slot import ModelSlot
 from vlm_perception.ros.outputs import Outputs
@@ -61,11 +62,12 @@ class PerceptionNode(LifecycleNode):
             rclpy.exceptions.ParameterException: a parameter override has the wrong type or is out of range.
         """
         super().__init__(node_name, **options)
+        self._cameras: Cameras | None = None
+        self.add_on_set_parameters_callback(self._refuse_late)  # asked after those that come later
         parameters.declare(self)
         self._settings = parameters.read(self)
         self._active = False
         self._state = "unconfigured"
-        self._inputs: Inputs | None = None
         self._qos_watch = QosWatch(self.get_logger())
         self._slot = ModelSlot()
         self._answering = Answering(self._slot, Transforms(self), self.get_logger())
@@ -99,7 +101,7 @@ class PerceptionNode(LifecycleNode):
     # ----------------------------------------------------------------- lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the camera and start loading the model.
+        """Subscribe to the cameras and start loading the model.
 
         A model that cannot be loaded does not fail the transition: commands are then answered MODEL_ERROR with the
         reason, and setting the parameter right mends it.
@@ -107,7 +109,7 @@ class PerceptionNode(LifecycleNode):
 
         def configure() -> None:
             self._settings = parameters.read(self)
-            self._inputs = Inputs(self, self._settings, self._qos_watch, self._worker.wake)
+            self._cameras = Cameras(self, self._settings, self._qos_watch, self._worker.wake)
             self._worker.submit(Job(self._load_model, countable=False))
 
         return self._transition("configure", "inactive", configure)
@@ -126,7 +128,7 @@ class PerceptionNode(LifecycleNode):
         return self._transition("deactivate", "inactive", self._become_inactive)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe from the camera and free the model."""
+        """Unsubscribe from the cameras and free the model."""
         return self._transition("clean up", "unconfigured", self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -156,9 +158,9 @@ class PerceptionNode(LifecycleNode):
     def _release(self) -> None:
         self._become_inactive()
         self._track.set("")
-        if self._inputs is not None:
-            self._inputs.close()
-            self._inputs = None
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
         self._worker.submit(Job(self._slot.close, countable=False))
 
     def _guard_change_state(self) -> None:
@@ -201,12 +203,24 @@ class PerceptionNode(LifecycleNode):
     def _on_second(self) -> None:
         self._diagnostics.publish(
             self._state,
-            self._inputs,
+            self._cameras,
             self._settings.max_input_age_s,
             self._worker.waiting,
             self._track.text,
-            self._answering.input_note,
+            self._answering.input_notes,
         )
+
+    def _refuse_late(self, changed: list[Parameter]) -> SetParametersResult:
+        """The names of the cameras are the names of topics that are subscribed to."""
+        names = [parameters.to_names(p.value) for p in changed if p.name == "cameras"]
+        if self._cameras is None or all(new == self._settings.cameras for new in names):
+            return SetParametersResult(successful=True)
+        first = "deactivate, then cleanup" if self._active else "cleanup"
+        reason = (
+            f"cameras is read at configure and the node is {self._state}:"
+            f" ros2 lifecycle set {self.get_fully_qualified_name()} {first}; then set cameras, configure and activate."
+        )
+        return SetParametersResult(successful=False, reason=reason)
 
     def _on_parameters(self, changed: list[Parameter]) -> None:
         before, self._settings = self._settings, parameters.read(self)
@@ -215,11 +229,11 @@ class PerceptionNode(LifecycleNode):
             return any(getattr(before, name) != getattr(self._settings, name) for name in names)
 
         self._worker.capacity = self._settings.command_queue
-        if self._inputs is None:
+        if self._cameras is None:
             return
         if differ(_INPUT_PARAMETERS):
-            self._inputs.close()
-            self._inputs = Inputs(self, self._settings, self._qos_watch, self._worker.wake)
+            self._cameras.close()
+            self._cameras = Cameras(self, self._settings, self._qos_watch, self._worker.wake)
         # Also when it did not change: setting the same name again is how a model that failed is tried again.
         if differ(_MODEL_PARAMETERS) or any(parameter.name in _MODEL_PARAMETERS for parameter in changed):
             self._worker.submit(Job(self._load_model, countable=False))
@@ -258,7 +272,7 @@ class PerceptionNode(LifecycleNode):
         """Why commands are not answered now; "" when they are."""
         if self._active:
             return ""
-        transition = "configure" if self._inputs is None else "activate"
+        transition = "configure" if self._cameras is None else "activate"
         return (
             f"The node is {self._state}:"
             f" 'ros2 lifecycle set {self.get_fully_qualified_name()} {transition}' comes next."
@@ -270,7 +284,7 @@ class PerceptionNode(LifecycleNode):
         """The outcome of a request; whatever goes wrong is one."""
         wanted = replace(request, canceled=lambda: request.canceled() or not self._active)
         try:
-            return self._answering.answer(wanted, self._inputs, self._settings)
+            return self._answering.answer(wanted, self._cameras, self._settings)
         except Exception as error:  # noqa: BLE001 -- a bug must not leave a command without its result
             self.get_logger().error(f"While answering {request.command[:200]!r}:\n{traceback.format_exc()}")
             reason = f"Internal error ({type(error).__name__}: {error}); the log has the details."
@@ -314,8 +328,8 @@ class PerceptionNode(LifecycleNode):
 
     def _stand_by(self) -> float | None:
         """Between commands: the running search and the tracked phrase."""
-        inputs, settings = self._inputs, self._settings
-        images = inputs.newest(time.monotonic(), settings.max_input_age_s) if inputs is not None else None
+        cameras, settings = self._cameras, self._settings
+        images = cameras.newest(time.monotonic(), settings.max_input_age_s) if cameras is not None else ()
         waits = [self._find.step(images), self._track.step(images, settings) if self._active else None]
         return min((wait for wait in waits if wait is not None), default=None)
 
@@ -333,7 +347,7 @@ class PerceptionNode(LifecycleNode):
 
     def _warm_up(self) -> None:
         try:
-            self._slot.warm_up()
+            self._slot.warm_up(len(self._settings.cameras) or 1)
         except ModelError as error:
             self.get_logger().error(f"Warm-up failed: {error}")
 

@@ -94,4 +94,4 @@ def _request(command: str, message: Any, describe: DescribeRequest | None = None
         return Request(command, describe=describe)
     depth = message.depth if message.depth.width and message.depth.height else None
     images = ImageSet(message.color, depth, message.camera_info, time.monotonic())
-    return Request(command, images=images, brought=True, describe=describe)
+    return Request(command, images=(images,), brought=True, describe=describe)
