@@ -157,6 +157,8 @@ class Ranking:
         rank: 1-based; negative counts from the end.
         anchor: for "closest to the plate", "third closest to me" (None: the viewpoint).
         among: for "the larger of the two" (None: all that answer to the noun).
+        step: for "every other can": the ``rank``-th and every ``step``-th after it; 0: only the ``rank``-th.
+        of: in a claim, what the subject is held against ("the red mug is the largest mug": all mugs).
     """
 
     key: str
@@ -164,6 +166,8 @@ class Ranking:
     anchor: Entity | None = None
     among: int | None = None
     text: str = ""
+    step: int = 0
+    of: Entity | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,8 @@ class Entity:
         exclude: entities that must not be it ("except the red one", "not the red mug").
         definite: false for "a mug" / "any mug": any one will do, so ties are no ambiguity.
         text: the words it came from.
+        bounds: fewest and most that are meant, for "at least two" (2, None), "at most three" (0, 3), "exactly one" (1, 1).
+        subject: in a claim about all of several, what it is claimed of ("all mugs are red": the mugs).
     """
 
     noun: str
@@ -191,15 +197,23 @@ class Entity:
     exclude: tuple[Entity, ...] = ()
     definite: bool = True
     text: str = ""
+    bounds: tuple[int, int | None] | None = None
+    subject: Entity | None = None
 
 
 @dataclass(frozen=True)
 class RoleEntity:
-    """An entity with its role, and for destinations the relation the target is to have to it."""
+    """An entity with its role, and for destinations the relation the target is to have to it.
+
+    Attributes:
+        predicate: for DESTINATION: "on", "in", "left_of", ...
+        also: for DESTINATION: further relations the target is to have ("on the tray, left of the plate").
+    """
 
     role: Role
     entity: Entity
-    predicate: str = ""  # for DESTINATION: "on", "in", "left_of", ...
+    predicate: str = ""
+    also: tuple[Relation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,13 +247,19 @@ class Query:
                 for anchor in relation.anchors:
                     visit(anchor)
             for ranking in entity.rankings:
-                if ranking.anchor is not None:
-                    visit(ranking.anchor)
+                for other in (ranking.anchor, ranking.of):
+                    if other is not None:
+                        visit(other)
             for other in entity.exclude:
                 visit(other)
+            if entity.subject is not None:
+                visit(entity.subject)
 
         for item in self.items:
             visit(item.entity)
+            for relation in item.also:
+                for anchor in relation.anchors:
+                    visit(anchor)
         for claim in self.statement:
             visit(claim)
         return tuple(found)

@@ -1,12 +1,14 @@
 """A compact notation for queries, so that a corpus of expectations can be read and written by people.
 
 ``black bowl[color:black] between(plate, ramekin) #left:1 x2 ~`` reads: phrase, attributes, relations,
-rankings, number (``x*`` all), ``~`` indefinite; ``!`` negates; ``-(...)`` excludes.
+rankings, number (``x*`` all, ``x2..`` at least two, ``x0..3`` at most three), ``~`` indefinite; ``!`` negates;
+``-(...)`` excludes; ``#left:1+2`` takes every other one; ``&`` joins further relations of a destination; in claims,
+``#large:1 of(...)`` says what the largest is the largest of, ``of all(...)`` of what all it is claimed.
 """
 
 from __future__ import annotations
 
-from vlm_perception.types import Entity, Query, Role
+from vlm_perception.types import Entity, Query, Relation, Role
 
 
 def entity_notation(e: Entity) -> str:
@@ -16,18 +18,27 @@ def entity_notation(e: Entity) -> str:
         parts.append(f"<{e.noun}>")
     if e.attributes:
         parts.append("[" + ", ".join(("!" if a.negated else "") + f"{a.kind}:{a.value}" for a in e.attributes) + "]")
-    for r in e.relations:
-        parts.append(("!" if r.negated else "") + f"{r.predicate}({', '.join(entity_notation(a) for a in r.anchors)})")
+    parts += map(_relation, e.relations)
     for k in e.rankings:
         anchor = f"({entity_notation(k.anchor)})" if k.anchor is not None else ""
         among = f"/{k.among}" if k.among else ""
-        parts.append(f"#{k.key}{anchor}:{k.rank}{among}")
+        of = f" of({entity_notation(k.of)})" if k.of is not None else ""
+        parts.append(f"#{k.key}{anchor}:{k.rank}{among}{f'+{k.step}' if k.step else ''}{of}")
     parts += [f"-({entity_notation(x)})" for x in e.exclude]
-    if e.number != 1:
+    if e.bounds is not None:
+        least, most = e.bounds
+        parts.append(f"x{least}..{'' if most is None else most}")
+    elif e.number != 1:
         parts.append("x*" if e.number is None else f"x{e.number}")
     if not e.definite:
         parts.append("~")
+    if e.subject is not None:
+        parts.append(f"of all({entity_notation(e.subject)})")
     return " ".join(parts)
+
+
+def _relation(r: Relation) -> str:
+    return ("!" if r.negated else "") + f"{r.predicate}({', '.join(entity_notation(a) for a in r.anchors)})"
 
 
 def query_notation(q: Query) -> str:
@@ -36,6 +47,6 @@ def query_notation(q: Query) -> str:
     parts = [head]
     for item in q.items:
         lead = "" if item.role is Role.TARGET else f"-> {item.predicate}: "
-        parts.append(lead + entity_notation(item.entity))
+        parts.append(" & ".join([lead + entity_notation(item.entity), *map(_relation, item.also)]))
     parts += ["claim " + entity_notation(c) for c in q.statement]
     return " | ".join(parts)

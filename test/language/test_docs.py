@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from vlm_perception.language import parse
+from vlm_perception.spatial.comparing import TERNARY
 from vlm_perception.spatial.predicates import PREDICATES
 from vlm_perception.types import CommandError
 
@@ -24,7 +25,7 @@ def _quoted(text: str) -> list[str]:
 
 def test_the_relations_are_those_of_the_code() -> None:
     table = PAGE.split("<!-- relations: begin -->")[1].split("<!-- relations: end -->")[0]
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {*PREDICATES, "between"}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {*PREDICATES, *TERNARY}
 
 
 @pytest.mark.parametrize("command", _quoted(_section("Picking one, some or all")))

@@ -10,7 +10,7 @@ from vlm_perception.language.attributes import take_attribute
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
-from vlm_perception.types import Attribute, CommandError, Entity, Query, Relation, Task
+from vlm_perception.types import Attribute, Entity, Query, Ranking, Relation, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 EXISTS: Final = ("is there", "are there", "there is", "there are", "do you see", "can you see", "do i see", "does image show",
                   "does scene contain", "does scene show", "does image contain", "can we see", "you see", "you can see", "i see",
                   "i can see", "there was", "there were", "do we have", "do you have", "have we got", "we see", "we have")  # fmt: skip
+
+_HAD: Final = {
+    tuple(f"{words} {it}".split()): name
+    for words, name in {"in": "contains", "inside": "contains", "on": "supports", "on top of": "supports"}.items()
+    for it in ("it", "them")
+}
 
 
 def take_phrase(cursor: Cursor, phrases: tuple[str, ...]) -> bool:
@@ -49,6 +55,19 @@ def read_predicate(reader: ClauseReader, subject: Entity, *, negated: bool = Fal
 
 def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: bool) -> Entity | None:
     cursor = reader.cursor
+    ranked = _ranked(reader, subject)
+    if ranked is not None and negated:
+        best = tuple(replace(r, of=None) for r in ranked)
+        others = tuple(replace(kind, rankings=best, number=1) for r in ranked[:1] if (kind := r.of) is not None)
+        return replace(subject, exclude=(*subject.exclude, *others))
+    if ranked is not None:
+        return replace(subject, rankings=(*subject.rankings, *ranked))
+    whole = cursor.pos
+    if cursor.take("part", "of") or (cursor.take_any(lx.ARTICLES) and cursor.take("part", "of")):
+        owner = reader.entity(depth=1)
+        if owner is not None:
+            return replace(subject, relations=(*subject.relations, Relation("part_of", (owner,), negated)))
+    cursor.pos = whole
     while not cursor.done:
         start = cursor.pos
         if cursor.take_any(lx.INTENSIFIERS - {"right", "somewhere"}) and not is_content(cursor.word()):
@@ -62,8 +81,6 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
         cursor.take("and")
         if cursor.pos <= start:
             break
-    if any(ranking.text.endswith(" than") for ranking in draft.rankings):
-        raise CommandError("whether one thing is nearer than another cannot be checked; say which is the closest one")
     draft.settle_places()
     if not (draft.attributes or draft.relations or draft.rankings or draft.exclude):
         if cursor.word() in lx.ARTICLES:  # "the thing on the left is a mug"
@@ -85,6 +102,49 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
     )
 
 
+def _ranked(reader: ClauseReader, subject: Entity) -> tuple[Ranking, ...] | None:
+    """ "the largest", "the second mug from the left", "the closest one to the plate": a rank among things of a kind."""
+    cursor = reader.cursor
+    start, mentions = cursor.pos, list(reader.mentions)
+    cursor.skip_articles()
+    first = cursor.word()
+    cursor.pos = start
+    if first not in lx.SUPERLATIVES and first not in lx.ORDINALS:
+        return None
+    among = reader.entity()
+    reader.mentions = mentions
+    if among is None or not among.rankings or any(r.key == "left" and not r.text for r in among.rankings[1:]):
+        cursor.pos = start
+        return None
+    kind = replace(among, rankings=(), number=None, text=among.text)
+    if among.noun == THING and not set(among.text.lower().split()) & (lx.GENERIC_NOUNS - {"one", "ones"}):
+        kind = replace(kind, noun=subject.noun, phrase=" ".join([*kind.phrase.split()[:-1], subject.noun]))
+    return tuple(replace(r, of=kind) for r in among.rankings)
+
+
+def claimed(subject: Entity, described: Entity) -> Entity:
+    """What is claimed, with what it is claimed of where one thing that answers to all the words would not show it.
+
+    Args:
+        subject: as it was named: "all mugs", "the leftmost mug".
+        described: the same with what is said of it.
+
+    Returns:
+        ``described``; superlatives that are claimed are held against everything of the subject's kind, and a subject
+        that was picked by order, or is all of several, is kept beside it.
+    """
+    own = len(subject.rankings)
+    kind = Entity(subject.noun, subject.noun, number=None, text=subject.noun)
+    said = tuple(r if r.of is not None else replace(r, of=kind) for r in described.rankings[own:])
+    described = replace(described, rankings=(*subject.rankings, *said))
+    every = subject.number is None and subject.definite and subject.bounds is None
+    if described == subject or not (own or every):
+        return described
+    if every and not own and not subject.relations and described.phrase == subject.phrase and not said:
+        return described  # "the mugs are on the tray": each detected one is looked at anyway
+    return replace(described, rankings=said, subject=subject)
+
+
 def _with_attributes(entity: Entity, attributes: tuple[Attribute, ...], *, negated: bool) -> Entity:
     added = tuple(replace(a, negated=a.negated != negated) for a in attributes)
     visible = [
@@ -93,6 +153,43 @@ def _with_attributes(entity: Entity, attributes: tuple[Attribute, ...], *, negat
         if not a.negated and a.kind != "size" and not a.value.startswith("with ")
     ]
     return replace(entity, attributes=(*entity.attributes, *added), phrase=" ".join([*visible, entity.noun]))
+
+
+def _having(reader: ClauseReader, subjects: list[Entity], *, negated: bool) -> list[Entity]:
+    """ "has a handle" is a part of the thing; "has an apple in it" is not."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.pos += 1
+    place, stop, after = next(
+        (
+            (name, i, reached)
+            for i in range(cursor.pos, cursor.end)
+            for words, name in _HAD.items()
+            if (reached := cursor.reach(words, i)) >= 0
+            and (reached == cursor.end or cursor.tokens[reached].word in ",.?!")
+        ),
+        ("", cursor.end, cursor.end),
+    )
+    end, cursor.end = cursor.end, stop
+    try:
+        had = reader.entities()
+    finally:
+        cursor.end = end
+    if not had or (place and cursor.pos != stop):
+        cursor.pos = start
+        return []
+    claims: list[Entity] = []
+    for thing in had:
+        nothing = thing.number == 0
+        if place:
+            cursor.pos = after
+            bare = replace(thing, number=1, definite=False) if nothing else thing
+            relation = Relation(place, (bare,), negated != nothing, text="has")
+            claims += [replace(s, relations=(*s.relations, relation)) for s in subjects]
+        elif thing.noun != THING:
+            relations = [(*thing.relations, Relation("part_of", (s,), text="has")) for s in subjects]
+            claims += [replace(thing, relations=r, number=0 if negated else thing.number) for r in relations]
+    return claims
 
 
 def read_statement(reader: ClauseReader, text: str) -> Query | None:
@@ -131,13 +228,22 @@ def read_existing(reader: ClauseReader) -> list[Entity]:
     """What is claimed to be there, after "there is"; number 0 for what is claimed to be absent."""
     cursor = reader.cursor
     negated = bool(cursor.take("not"))
-    cursor.take_any({"exactly", "only"})
+    cursor.take("only")
     entities = reader.entities()
-    return [replace(e, number=0) if negated else e for e in entities]
+    if negated:
+        return [replace(e, number=0) for e in entities]
+    return [replace(e, definite=False) if e.number is None else e for e in entities]  # "there are mugs": some
 
 
 def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     """The subjects with what the verb after them says: "is red", "contains a can", "touches the plate"."""
+    claims = _said_of(reader, subjects)
+    if len(claims) != len(subjects):
+        return claims
+    return [claimed(subject, claim) for subject, claim in zip(subjects, claims, strict=True)]
+
+
+def _said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     cursor = reader.cursor
     start = cursor.pos
     cursor.take_any({"both", "all"})
@@ -149,7 +255,9 @@ def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     elif cursor.take_any({"holds", "supports", "carries"}):
         held = [Relation("holds", (e,), negated) for e in reader.entities()]
         return [replace(s, relations=(*s.relations, *held)) for s in subjects]
-    elif cursor.take_any({"contains", "contain"}) or (cursor.take_any({"has", "have"})):
+    elif cursor.word() in {"has", "have"}:
+        return _having(reader, subjects, negated=negated) or subjects
+    elif cursor.take_any({"contains", "contain"}):
         inside = reader.entities()
         contained = [Relation("contains", (e,), negated) for e in inside]
         cursor.take("in", "it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -15,14 +15,14 @@ from vlm_perception.language.noun_phrases import NounPhraseReader
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.language.verbs import PARTICLES, find_verb
-from vlm_perception.types import CommandError, Entity, Role, RoleEntity, Task
+from vlm_perception.types import CommandError, Entity, Relation, Role, RoleEntity, Task
 
 _STRONG: Final = frozenset({"on", "in"})
 _SOURCES: Final = frozenset("from off out".split())
 _GOALS: Final = frozenset("to onto into toward".split())
 _JOINTS: Final = frozenset("and then , ; . ! : & before after while to".split())
 _ADVERBS: Final = frozenset(
-    "carefully gently slowly quickly now please just also finally next first afterwards there again".split()
+    "carefully gently slowly quickly only now please just also finally next first afterwards there again".split()
 )
 
 
@@ -134,9 +134,14 @@ class ClauseReader(NounPhraseReader):
             return
         tool = find_tool(self.cursor, base, self._clause_end()) if frame in {"move", "act"} else -1
         if tool >= 0:
-            self._with_tool(base, tool)
+            self._with_tool(base, tool, split)
             return
+        opens, closes = self.cursor.pos, self._clause_end()
         targets = self._targets(base, split)
+        if frame == "move" and split is None and any(t.word == "where" for t in self.cursor.tokens[opens:closes]):
+            raise CommandError(f'"{base} ..." where? say what it is to be on, in or next to')
+        if frame == "move" and not targets and not self.last_targets and split is not None:
+            raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
         self.cursor.take("upside")
         if not ANCHORED.find(self.cursor):
             self.cursor.take_any(PARTICLES)
@@ -178,12 +183,16 @@ class ClauseReader(NounPhraseReader):
                 self._add_destination(base, entity, motion.predicate)
         return targets
 
-    def _with_tool(self, base: str, tool: int) -> None:
+    def _with_tool(self, base: str, tool: int, split: int | None) -> None:
         """ "wipe the table with the sponge": both are needed; "cover the pot with the lid" puts the lid on the pot."""
         cursor = self.cursor
         end, cursor.end = cursor.end, tool
         try:
-            patients = self._antecedents(base) or self.entities()
+            if split is not None and split < tool:  # "sweep the crumbs into the pan with the brush"
+                patients = self._targets(base, split)
+                self._destination(base, patients)
+            else:
+                patients = self._antecedents(base) or self.entities()
         finally:
             cursor.end = end
         cursor.pos = tool + 1
@@ -220,6 +229,7 @@ class ClauseReader(NounPhraseReader):
             if split is not None and not cursor.done:
                 cursor.take("upside")
                 cursor.take_any(PARTICLES)
+                cursor.take_any({"somewhere"})
                 if cursor.word() in lx.ARTICLES and cursor.word(1) in {"little", "bit"}:
                     cursor.pos += 2
                 if not cursor.done and not cursor.take(","):
@@ -318,7 +328,7 @@ class ClauseReader(NounPhraseReader):
                 continue
             if (
                 word in _GOALS
-                and before not in lx.SUPERLATIVES
+                and before not in lx.SUPERLATIVES.keys() | {"than"}
                 and before not in lx.COMPARATIVES
                 and (anchored is None or word != "to")
             ):
@@ -393,7 +403,11 @@ class ClauseReader(NounPhraseReader):
         for k in range(chosen + 1, len(spots)):
             strong = spots[k][3] and spots[k][2] in _STRONG and not self._on_scene(spots[k])
             strong = strong or (
-                spots[k][3] and k >= 1 and spots[chosen][2] in _STRONG and cursor.tokens[spots[k][0]].word == "to"
+                spots[k][3]
+                and k >= 1
+                and spots[chosen][2] in _STRONG
+                and cursor.tokens[spots[k][0]].word == "to"
+                and cursor.tokens[max(start - 1, 0)].word not in {"put", "place", "set", "lay"}
             )
             if strong:
                 chosen = k
@@ -439,6 +453,12 @@ class ClauseReader(NounPhraseReader):
         if anchored:
             opens = cursor.pos
             predicate, cursor.pos = anchored
+            if (
+                predicate == "above"
+                and cursor.tokens[opens].word == "over"
+                and base in {"hang", "drape", "lay", "throw"}
+            ):
+                predicate = "on"
             if predicate == "behind" and in_the_back(cursor, opens, cursor.pos):
                 predicate = "at_back_of"
             if predicate == "at_front_of" and cursor.tokens[start].word == "to":
@@ -450,10 +470,76 @@ class ClauseReader(NounPhraseReader):
         if not predicate:
             cursor.pos = start
             return
-        for entity in self._where(predicate, targets):
+        halves = self._halves()
+        if halves is not None:  # "behind and to the left of the box"
+            second, entity = halves
             self._add_destination(base, entity, predicate)
-        if cursor.pos == start:
+            narrowed = self.plan.destinations[-1]
+            self.plan.destinations[-1] = replace(narrowed, also=(*narrowed.also, Relation(second, (entity,))))
             return
+        places = self._where(predicate, targets)
+        if anchored and not places and not self._said_where(cursor.tokens[cursor.pos - 1].word):
+            said = cursor.text(start, cursor.pos)
+            raise CommandError(f'"{base} ... {said}" what? say the thing, for example "{said} the plate"')
+        for entity in places:
+            self._add_destination(base, entity, predicate)
+        if len(places) == 1:
+            self._narrow(predicate)
+
+    def _halves(self) -> tuple[str, Entity] | None:
+        """The second of two relations to one thing, and the thing, where "and" stands at once after the first."""
+        cursor = self.cursor
+        start = cursor.pos
+        found = ANCHORED.find(cursor, start + 1) if cursor.word() in {"and", ","} else None
+        if found is None:
+            return None
+        cursor.pos = found[1]
+        entity = self.entity(depth=1)
+        if entity is None:
+            cursor.pos = start
+            return None
+        return found[0], entity
+
+    def _said_where(self, last: str) -> bool:
+        """Whether the place is the one who speaks, or where things are already."""
+        return last in lx.VIEWER | {"there", "here"} or self.cursor.word() in lx.VIEWER
+
+    def _narrow(self, predicate: str) -> None:
+        """Further relations of the spot: "on the tray, left of the plate", "on the table between the bowls"."""
+        cursor, plan = self.cursor, self.plan
+        narrowed = plan.destinations[-1]
+        entity, also = narrowed.entity, list(narrowed.also)
+        if predicate == "on" and entity.noun in lx.SURFACE_NOUNS:
+            # There is one table: what is said of it is said of the spot.
+            said = [r for r in entity.relations if r.anchors and not r.negated and r.predicate != "part_of"]
+            also += said
+            entity = replace(entity, relations=tuple(r for r in entity.relations if r not in said))
+        while not cursor.done:
+            start = cursor.pos
+            _ = (cursor.take(",") and cursor.take("and")) or cursor.take("and") or cursor.take("but")
+            cursor.take_any(lx.INTENSIFIERS - {"right"})
+            opens = cursor.pos
+            found = ANCHORED.find(cursor)
+            if (
+                found is None
+                or cursor.word() in _GOALS - {"to"}
+                or found[0] in {"at", "in", "on"}
+                or (self.starts_clause() and found[1] == cursor.pos + 1)
+            ):
+                cursor.pos = start
+                break
+            cursor.pos = found[1]
+            mentions = list(self.mentions)
+            anchors = self.entities(depth=1) if found[0] == "between" else [self.entity(depth=1)]
+            self.mentions = mentions
+            known = tuple(a for a in anchors if a is not None)
+            if not known:
+                cursor.pos = start
+                break
+            also.append(Relation(found[0], known, text=cursor.text(opens, found[1])))
+        plan.destinations[-1] = replace(narrowed, entity=entity, also=tuple(also))
+        if self.last_destination is narrowed.entity:
+            self.last_destination = entity
 
     def _of_after(self, i: int) -> bool:
         return i < self.cursor.end and self.cursor.tokens[i].word == "of"
@@ -536,5 +622,6 @@ def is_start(cursor: Cursor, ahead: int) -> bool:
     """Whether a noun phrase may start ``ahead`` words on."""
     word = cursor.word(ahead)
     return bool(word) and (
-        is_content(word) or word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "it", "them"}
+        is_content(word)
+        or word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | lx.BOUNDING | {"both", "it", "them"}
     )

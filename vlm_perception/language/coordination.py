@@ -22,6 +22,24 @@ def share_noun(found: list[Entity]) -> list[Entity]:
     return found
 
 
+def spread_colors(entity: Entity) -> list[Entity]:
+    """ "the red, green and blue blocks" are blocks of one color each; "the black and white cats" are of two."""
+    color = next((a for a in entity.attributes if a.kind == "color" and not a.negated), None)
+    shades = color.value.split(" and ") if color is not None else []
+    if entity.number is not None or color is None or len(shades) < 2 or shades == ["black", "white"]:
+        return [entity]
+    if any(a.kind == "other" for a in entity.attributes):  # striped, spotted ...
+        return [entity]
+    return [
+        replace(
+            entity,
+            phrase=entity.phrase.replace(color.value, shade, 1),
+            attributes=tuple(replace(a, value=shade) if a is color else a for a in entity.attributes),
+        )
+        for shade in shades
+    ]
+
+
 def _singled(entity: Entity) -> Entity:
     """ "the left and right mugs" speaks of one mug each."""
     by_place = {"left_of": "left", "right_of": "right", "at_front_of": "front", "at_back_of": "back", "at_center_of": "middle",

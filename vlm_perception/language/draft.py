@@ -29,11 +29,17 @@ class Draft:
     ordinal: int | None = None
     among: int | None = None
     generic: bool = False
+    sibling: list[str] = field(
+        default_factory=list
+    )  # noun of the first of two anchors: "the red book and the blue one"
+    whatever: bool = False  # "something", "everything": of no kind that was mentioned before
     other: bool = False
     determined: bool = False
     open_ranking: bool = False  # a bare "nearest"/"farthest" still waits for "to X"
     feature: str = ""  # "with red cap"
     relative: bool = False  # a relative clause is open: "that is on the tray and is ..."
+    bounds: tuple[int, int | None] | None = None
+    step: int = 0  # "every third": 3
     plural_form: bool = False  # the noun keeps its plural though it is one thing: "a pair of glasses"
 
     @property
@@ -67,7 +73,7 @@ class Draft:
                 bool(self.nouns) and singular(self.nouns[-1])[0] in {"drawer", "shelf", "layer", "tier", "level"}
             )
             key = places.pop(0) if places else ("high" if part else "left")
-            self.rankings.append(Ranking(key, self.ordinal, among=self.among))
+            self.rankings.append(Ranking(key, self.ordinal, among=self.among, step=self.step))
             self.ordinal = None
         single = self.number is not None and self.definite and len(places) == 1 and not self.rankings
         for key in places:
@@ -98,4 +104,5 @@ class Draft:
             exclude=tuple(self.exclude),
             definite=self.definite,
             text=text,
+            bounds=self.bounds,
         )

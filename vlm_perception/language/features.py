@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
 from vlm_perception.language.draft import Draft
+from vlm_perception.language.inversions import CONVERSE
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED, only_strengthens
-from vlm_perception.types import Relation
+from vlm_perception.types import CommandError, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
@@ -69,6 +70,7 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     relative = cursor.take_any({"that", "which", "who"})
     if relative and cursor.word() in lx.BE and "wearing" in {cursor.word(1), cursor.word(2)}:
         cursor.pos += 1
+    lacks = bool(relative and (cursor.take("does", "not") or cursor.take("do", "not")))
     has = bool(relative and cursor.take_any({"has", "have", "holds", "contains", "contain"}))
     holds = has and cursor.tokens[cursor.pos - 1].word in {"holds", "contains", "contain"}
     without = not has and cursor.take("without")
@@ -77,19 +79,28 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     if not has and not without and not wearing and not cursor.take("with"):
         cursor.pos = start
         return False
-    negated = bool(cursor.take("no")) or without
+    negated = bool(cursor.take("no")) or without or lacks
+    if lacks and not has:
+        cursor.pos = start
+        return False
+    cursor.take("any")
+    if cursor.word() in {"most", "fewest", "least"}:
+        raise CommandError(f"what has the {cursor.word()} of something is not counted; say which one by its place")
     begin = cursor.pos
     stop = begin
     while stop < cursor.end and (
-        is_content(cursor.tokens[stop].word) or cursor.tokens[stop].word in {"the", "a", "an", "and", "of", "its"}
+        is_content(cursor.tokens[stop].word)
+        or cursor.tokens[stop].word in lx.BOUNDING | {"the", "a", "an", "and", "of", "its"}
     ):
-        if ANCHORED.find(cursor, stop) and cursor.tokens[stop].word in lx.PREPOSITIONS:
+        if ANCHORED.find(cursor, stop) and cursor.tokens[stop].word in lx.PREPOSITIONS | {"left", "right"}:
             break
         stop += 1
     words = [t.word for t in cursor.tokens[begin:stop] if t.word not in lx.ARTICLES]
     if not words:
         cursor.pos = start
         return False
+    if not holds and _beside_it(reader, d, stop, negated=negated):
+        return True
     place = cursor.tokens[stop].word if stop < cursor.end else ""
     alone = stop + 1 >= cursor.end or cursor.tokens[stop + 1].word in {"it", "them", "top", ",", "and", "."}
     if holds or (place in {"in", "inside", "on"} and alone):
@@ -122,6 +133,31 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
         return False
     lead = "not wearing" if bare else "wearing" if wearing else "with no" if negated else "with"
     d.feature = f"{lead} {' '.join(words)}"
+    return True
+
+
+def _beside_it(reader: NounPhraseReader, d: Draft, stop: int, *, negated: bool) -> bool:
+    """ "with a mug next to it": the relation, said from the other side."""
+    cursor = reader.cursor
+    start = cursor.pos
+    found = ANCHORED.find(cursor, stop)
+    if found is None or found[1] >= cursor.end or cursor.tokens[found[1]].word not in {"it", "them"}:
+        return False
+    predicate = CONVERSE.get(found[0], "")
+    if found[0] in {"in", "on", "at", "contains", "supports"} or not predicate:
+        return False
+    end = _replace_end(cursor, stop)
+    anchors = reader.entities(depth=1)
+    whole = cursor.pos == stop
+    cursor.end = end
+    if not anchors or not whole:
+        cursor.pos = start
+        return False
+    cursor.pos = found[1] + 1
+    for anchor in anchors:
+        nothing = anchor.number == 0
+        bare = replace(anchor, number=1, definite=False) if nothing else anchor
+        d.relations.append(Relation(predicate, (bare,), negated != nothing, text="with"))
     return True
 
 

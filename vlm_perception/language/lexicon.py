@@ -23,6 +23,15 @@ NUMBERS: Final[dict[str, int]] = {
     "zero": 0, "no": 0, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "dozen": 12,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
 }  # fmt: skip
+BOUNDS: Final[dict[str, tuple[int | None, int | None]]] = {
+    "at least": (0, None), "no fewer than": (0, None), "no less than": (0, None), "not fewer than": (0, None), "not less than": (0, None),
+    "minimum of": (0, None), "more than": (1, None), "at most": (None, 0), "no more than": (None, 0), "not more than": (None, 0),
+    "up to": (None, 0), "maximum of": (None, 0), "fewer than": (None, -1), "less than": (None, -1), "exactly": (0, 0), "only": (0, 0),
+    "just": (0, 0), "precisely": (0, 0),
+}  # fmt: skip
+"""Before a number: the fewest and the most that are meant, as added to it (None: no bound)."""
+BOUNDING: Final = frozenset(f"{text.replace(' ', '-')}-number" for text in BOUNDS)
+"""The same as one word each, which is what the grammar reads (see ``rewrites``)."""
 ORDINALS: Final[dict[str, int]] = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
     "ninth": 9, "tenth": 10, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6, "7th": 7, "8th": 8,
@@ -90,14 +99,19 @@ SUPERLATIVES: Final[dict[str, str]] = {
     "widest": "wide", "broadest": "wide", "narrowest": "narrow", "thinnest": "thin", "slimmest": "thin",
     "thickest": "thick", "fattest": "thick", "highest": "high", "topmost": "high", "uppermost": "high",
     "lowest": "low", "bottommost": "low", "lowermost": "low", "frontmost": "front", "foremost": "front",
-    "rearmost": "back", "backmost": "back", "hindmost": "back", "middlemost": "middle", "centermost": "middle",
+    "darkest": "dark", "brightest": "bright", "rearmost": "back", "backmost": "back", "hindmost": "back", "middlemost": "middle", "centermost": "middle",
 }  # fmt: skip
 COMPARATIVES: Final[dict[str, str]] = {
     "nearer": "near", "closer": "near", "farther": "far", "further": "far", "larger": "large", "bigger": "large",
     "greater": "large", "smaller": "small", "tinier": "small", "taller": "tall", "shorter": "short",
     "longer": "long", "wider": "wide", "broader": "wide", "narrower": "narrow", "thinner": "thin",
-    "slimmer": "thin", "thicker": "thick", "fatter": "thick", "higher": "high",
+    "slimmer": "thin", "thicker": "thick", "fatter": "thick", "higher": "high", "darker": "dark", "brighter": "bright",
 }  # fmt: skip
+# What no camera sees: a comparison by it cannot be judged.
+UNSEEN: Final = _words(
+    "heaviest lightest heavier hottest coldest warmest oldest newest cheapest freshest softest hardest best worst strongest weakest "
+    "sweetest dirtiest cleanest fullest emptiest older newer cheaper hotter colder softer harder better worse"
+)
 SIZE_KEYS: Final[dict[str, str]] = {
     "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small",
     "little": "small", "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short",
@@ -112,7 +126,7 @@ STANDS: Final = _words(
 POSTURES: Final = _words(
     "standing sitting lying laying placed located situated resting positioned kept found seated mounted stored stacked "
     "arranged hidden stuck inserted sticking hung pinned taped glued attached mounted perched balanced floating "
-    "parked plugged hooked tucked wedged leaned scattered spread stored hanging left currently visible also only "
+    "leant parked plugged hooked tucked wedged leaned scattered spread stored hanging left currently visible also only "
     "available set lain lined"
 )
 INTENSIFIERS: Final = _words(
@@ -141,7 +155,7 @@ SPELLING: Final[dict[str, str]] = {
     "metre": "meter", "moulded": "molded", "recognise": "recognize", "grey-colored": "gray", "chequered": "checkered",
     "leftermost": "leftmost", "rightermost": "rightmost", "woollen": "woolen", "wooded": "wooden",
     "towards": "toward", "anyone": "anyone", "furtherest": "furthest", "fartherest": "farthest", "wood-colored": "wooden",
-    "nearby": "near", "medium-size": "medium", "medium-sized": "medium", "middle-sized": "medium", "mid-sized": "medium",
+    "nearby": "near", "u": "you", "thru": "through", "medium-size": "medium", "medium-sized": "medium", "middle-sized": "medium", "mid-sized": "medium",
     "full-size": "large", "left-hand": "left", "right-hand": "right", "lefthand": "left", "righthand": "right",
     "left-most": "leftmost", "right-most": "rightmost", "top-most": "topmost", "bottom-most": "bottommost",
     "front-most": "frontmost", "back-most": "backmost", "upside-down": "overturned", "2": "two", "3": "three",
@@ -191,6 +205,7 @@ PREPOSITIONS: Final = frozenset(
 )
 STOPS: Final = (
     PREPOSITIONS
+    | BOUNDING
     | ARTICLES
     | DEMONSTRATIVES
     | BE

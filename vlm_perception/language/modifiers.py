@@ -13,7 +13,7 @@ from vlm_perception.language.features import read_feature, read_trailing_word
 from vlm_perception.language.inversions import read_converse
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back, only_strengthens
-from vlm_perception.language.selections import read_exception, read_partitive
+from vlm_perception.language.selections import read_exception, read_others, read_partitive
 from vlm_perception.language.superlatives import (
     read_late_complement,
     read_ordinal_direction,
@@ -21,7 +21,7 @@ from vlm_perception.language.superlatives import (
     scene_follows,
 )
 from vlm_perception.language.tokens import PatternTable
-from vlm_perception.types import CommandError, Entity, Relation
+from vlm_perception.types import CommandError, Entity, Ranking, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
@@ -43,8 +43,19 @@ _HALVES = PatternTable(
         for text in texts.split("|")
     }
 )  # fmt: skip
+_OPPOSITE = {
+    "left": "right",
+    "right": "left",
+    "front": "back",
+    "back": "front",
+    "high": "low",
+    "low": "high",
+    "near": "far",
+    "far": "near",
+}
 # What several things make; no detector reports it.
 _GROUPS = frozenset("stack pile row line group bunch series tower column lineup".split())
+_ACROSS = {"behind": "at_back_of", "in_front_of": "at_front_of"}
 _VIEWER_KEY = {"near": "near", "next_to": "near", "in_front_of": "front", "far_from": "far", "behind": "back", "left_of": "left",
                "right_of": "right", "at": "near"}  # fmt: skip
 _ASIDES = tuple(
@@ -80,6 +91,8 @@ def read_modifiers(reader: NounPhraseReader, d: Draft, depth: int) -> None:
             or read_exception(reader, d, depth)
             or read_feature(reader, d)
             or _aside(cursor, d)
+            or _end_of_row(cursor, d)
+            or _apposition(reader, d, depth)
             or read_converse(reader, d)
             or _relation(reader, d, depth)
             or _part_of(reader, d)
@@ -129,6 +142,10 @@ def _continues(reader: NounPhraseReader, d: Draft) -> bool:
         i += 1
     if i >= cursor.end:
         return False
+    further = UNANCHORED.find(cursor, i)
+    anchored = ANCHORED.find(cursor, i)
+    if joined and further and (anchored is None or anchored[1] < further[1]) and _OPPOSITE.get(further[0]) in d.places:
+        return False  # "on the left and on the right": nothing is both
     word = cursor.tokens[i].word
     if comma and not joined and (word in lx.SUPERLATIVES or word in lx.COMPARATIVES):
         return True
@@ -151,6 +168,41 @@ def _aside(cursor: Cursor, d: Draft) -> bool:
             cursor.pos = stop
             return True
     return False
+
+
+def _end_of_row(cursor: Cursor, d: Draft) -> bool:
+    """ "at the end of the row", "at the start of the line"."""
+    for end, rank in (("end", -1), ("start", 1), ("beginning", 1), ("head", 1)):
+        for group in ("row", "line", "queue", "series"):
+            stop = cursor.reach(("at", end, "of", group))
+            if stop >= 0 and d.ordinal is None:
+                cursor.pos, d.ordinal = stop, rank
+                return True
+    return False
+
+
+def _apposition(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
+    """ "the mug beside the laptop, the red one"."""
+    cursor = reader.cursor
+    start = cursor.pos
+    if depth or not d.nouns or not (cursor.take(",") and cursor.take("the")):
+        cursor.pos = start
+        return False
+    attributes = []
+    while (attribute := take_attribute(cursor)) is not None:
+        attributes.append(attribute)
+    ranked = lx.SUPERLATIVES.get(cursor.word(), "") if not attributes else ""
+    cursor.pos += bool(ranked)
+    if (
+        not (attributes or ranked)
+        or not cursor.take("one")
+        or not (cursor.done or cursor.word() in {",", ".", "?", "!"})
+    ):
+        cursor.pos = start
+        return False
+    d.attributes += attributes
+    d.rankings += [Ranking(ranked, text=cursor.word(-2))] if ranked else []
+    return True
 
 
 def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
@@ -214,11 +266,13 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     else:
         if _viewer(reader, d, predicate, negated):
             return True
+        if cursor.word() == "both" and _both(reader, d, predicate, depth, negated):
+            return True
         away = predicate == "facing" and cursor.word() == "away"
         if reader.reciprocal is not None and cursor.done and predicate == "touching":
             anchor: Entity | None = reader.reciprocal
         else:
-            anchor = None if away else _one_another(reader, d) or reader.entity(depth + 1)
+            anchor = None if away else read_others(reader, d) or reader.entity(depth + 1)
         anchors = () if anchor is None else (anchor,)
     if not anchors and place and place[1] == stop:  # "the book on top"
         _add_place(d, place[0], negated)
@@ -246,14 +300,26 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         return True
     text = cursor.text(phrase_start, stop)
     predicate, anchors = _table_center(predicate, anchors)
+    if (
+        "side" in text and predicate in _ACROSS and anchors[0].noun in lx.SURFACE_NOUNS
+    ):  # "on the far side of the table"
+        predicate = _ACROSS[predicate]
+    if _bare(anchors[0], {"corner", "edge", "border"}) and predicate in {"at", "in", "on", "near", "next_to"}:
+        spot = "at_corner_of" if anchors[0].noun == "corner" else "at_edge_of"
+        d.relations.append(Relation(spot, (), negated, text))  # of the table, or of what is seen
+        return True
     if predicate in {"left_of", "right_of"} and anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS:
         _add_place(d, predicate.removesuffix("_of"), negated)
         return True
     if (
-        predicate in {"in", "on", "at"}
+        predicate in {"in", "on", "at", "at_center_of", "at_front_of", "at_back_of"}
         and anchors[0].noun in lx.SCENE_NOUNS
         and anchors[0].noun not in lx.SURFACE_NOUNS
     ):
+        words = [t.word for t in cursor.tokens[phrase_start:stop]]
+        key = next((lx.POSITIONS[w] for w in words if w in lx.POSITIONS), "")
+        if key:  # "at the top of the picture"
+            _add_place(d, key, negated)
         return True
     if anchors[0].noun in lx.SURFACE_NOUNS and anchors[0].text.lower().rpartition(" ")[2] in lx.POSITIONS:
         # "the mug on the table on the left": there is one table, the mug is on the left of it.
@@ -265,21 +331,20 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     return True
 
 
-def _one_another(reader: NounPhraseReader, d: Draft) -> Entity | None:
-    """ "each other", "the others": any other of the same kind."""
+def _bare(entity: Entity, nouns: set[str]) -> bool:
+    return entity.noun in nouns and not (entity.relations or entity.rankings or entity.attributes)
+
+
+def _both(reader: NounPhraseReader, d: Draft, predicate: str, depth: int, negated: bool) -> bool:
+    """ "touching both the red and the green block"."""
     cursor = reader.cursor
     start = cursor.pos
-    cursor.skip_articles()
-    if d.nouns and (cursor.take("others") or cursor.take("other", "ones")):
-        noun = d.settle_number()
-        return Entity(noun, noun, number=None, text="the others")
-    cursor.pos = start
-    if not cursor.take("one-another"):
-        return None
-    if reader.reciprocal is not None:
-        return reader.reciprocal
-    noun = d.settle_number()
-    return Entity(noun, noun, definite=False, text="each other")
+    anchors = reader.entities(depth + 1)
+    if len(anchors) < 2:
+        cursor.pos = start
+        return False
+    d.relations += [Relation(predicate, (anchor,), negated) for anchor in anchors]
+    return True
 
 
 def _verbal(reader: NounPhraseReader, d: Draft, depth: int, negated: bool) -> bool:
@@ -382,7 +447,11 @@ def _between(reader: NounPhraseReader, depth: int) -> tuple[Entity, ...]:
         return (first,)
     if not cursor.take("and"):
         return ()
+    if reader.head is not None:
+        reader.head.sibling = first.noun.split() if first.noun != THING else []
     second = reader.entity(depth + 1)
+    if reader.head is not None:
+        reader.head.sibling = []
     if second is None:
         return ()
     shared = share_noun([first, second])

@@ -9,11 +9,11 @@ from vlm_perception.language import lexicon as lx
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.tokens import Cursor, PatternTable
 
-_SHIFTS: Final = frozenset("push pull drag slide move shift bring nudge scoot position".split())
+_SHIFTS: Final = frozenset("push pull drag slide move shift bring keep nudge scoot position".split())
 _TURNS: Final = frozenset("turn rotate twist tilt flip spin".split())
 _TO_STATES: Final = frozenset("push pull swing slide leave keep hold lay prop turn put place set".split())
 _WITH_TOOL: Final = frozenset(
-    "wipe clean cut cover stir sweep scoop fill hit hammer mop scrub dust brush wash dry slice tighten unlock".split()
+    "wipe clean cut cover stir sweep scoop fill hit hammer mop scrub dust brush wash dry slice tighten unlock align swap exchange replace compare match".split()
 )
 _ASIDE: Final = PatternTable(
     {

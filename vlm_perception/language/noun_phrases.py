@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.attributes import kind_of, take_attribute
-from vlm_perception.language.coordination import share_noun
+from vlm_perception.language.coordination import share_noun, spread_colors
 from vlm_perception.language.determiners import is_numeral, read_determiners, to_number
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
@@ -14,6 +14,7 @@ from vlm_perception.language.modifiers import read_modifiers, read_partitive_or_
 from vlm_perception.language.morphology import singular
 from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, PARTICIPLES, UNANCHORED
 from vlm_perception.language.selections import EXCEPTIONS
+from vlm_perception.language.superlatives import read_ordinal_direction
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.types import CommandError, Entity, Ranking, Relation
 
@@ -34,6 +35,7 @@ class NounPhraseReader:
         self.reciprocal: Entity | None = None  # whom "each other" speaks of in a claim
         self.anchor: Entity | None = None  # the last thing that the phrase now read was described by
         self.others: list[Entity] = []  # what "the other one" may be set against, before all that was mentioned
+        self.head: Draft | None = None  # the phrase whose modifiers are being read
         self.to_is_goal = False  # in "move X to Y", "to" opens the destination, not "closest to"
 
     # ------------------------------------------------------------------ public
@@ -76,9 +78,17 @@ class NounPhraseReader:
             self._nouns(draft)
         if draft.nouns == ["row"] and draft.places:  # "middle row, second from left"
             draft.relations += [Relation(KEY_PREDICATE[place], text="row") for place in draft.places]
-            draft.nouns, draft.places, draft.generic = [], [], True
+            draft.nouns, draft.places, draft.generic, draft.whatever = [], [], True, True
+        if self._subject_only and depth == 0 and draft.ordinal is not None:
+            read_ordinal_direction(cursor, draft)
+        outer = self.head
+        self._inherit_head(draft, outer)
         if not (self._subject_only and depth == 0):
-            read_modifiers(self, draft, depth)
+            self.head = draft
+            try:
+                read_modifiers(self, draft, depth)
+            finally:
+                self.head = outer
         elif cursor.word() == "of":
             self._subject_only = False
             read_partitive_or_part(self, draft)
@@ -116,6 +126,7 @@ class NounPhraseReader:
             found.append(entity)
             mark = cursor.pos
             _ = cursor.take(",") or cursor.take(";")
+            either = cursor.word() == "or"
             joined = cursor.take("and") or cursor.take("or") or cursor.take("as", "well", "as") or cursor.take("plus")
             cursor.take("also")
             if joined and cursor.word() == "then" and not self.starts_clause():
@@ -126,9 +137,20 @@ class NounPhraseReader:
             if self.starts_clause() or not self._starts_noun_phrase():
                 cursor.pos = mark
                 break
+            if either and self._ends_with_anchor(entity, mark):
+                raise CommandError(
+                    f'"or" leaves open which is meant in "{cursor.text(start, cursor.end)}"; say one of them'
+                )
             if cursor.pos == start:
                 break
-        return share_noun(found)
+        return [each for entity in share_noun(found) for each in spread_colors(entity)]
+
+    def _ends_with_anchor(self, entity: Entity, stop: int) -> bool:
+        """Whether the words before ``stop`` name what the entity is described by ("behind the plate or the bowl")."""
+        last = entity.relations[-1] if entity.relations else None
+        if last is None or not last.anchors or not last.anchors[-1].text:
+            return False
+        return self.cursor.text(0, stop).endswith(last.anchors[-1].text)
 
     def starts_clause(self) -> bool:
         """Whether the cursor stands at a verb; the clause grammar replaces this."""
@@ -178,6 +200,8 @@ class NounPhraseReader:
                     break
                 d.attributes.append(replace(attribute, negated=True))
                 continue
+            if word in lx.UNSEEN:
+                raise CommandError(f'how things compare as "{word}" cannot be seen; say what the thing looks like')
             if word in lx.ORDINALS and self._ordinal(d):
                 continue
             if word in lx.SUPERLATIVES or (word in lx.COMPARATIVES and following != "than"):
@@ -274,15 +298,15 @@ class NounPhraseReader:
         cursor = self.cursor
         while not cursor.done:
             word, following = cursor.word(), cursor.word(1)
-            if word in {"one", "ones"} and not d.nouns:
+            if word in {"one", "ones", "others"} and not d.nouns:
                 cursor.pos += 1
                 d.generic = True
-                if word == "ones" and not d.counted:
+                if word != "one" and not d.counted:
                     d.number = None
                 return
             if word in _INDEFINITE_PRONOUNS and not d.nouns:
                 cursor.pos += 1
-                d.generic, d.definite = True, word == "everything"
+                d.generic, d.whatever, d.definite = True, True, word == "everything"
                 if word == "nothing":
                     d.number, d.counted = 0, True
                 if word == "everything":
@@ -311,7 +335,11 @@ class NounPhraseReader:
         if d.nouns and cursor.word() == "of" and self._is_filling():
             cursor.pos += 1
             d.nouns.append("of")
-            while is_content(cursor.word()) and not ANCHORED.find(cursor) and cursor.word() not in lx.POSTURES:
+            while (
+                is_content(cursor.word())
+                and not ANCHORED.find(cursor)
+                and cursor.word() not in lx.POSTURES | lx.SUPERLATIVES.keys() | lx.COMPARATIVES.keys()
+            ):
                 d.nouns.append(cursor.word())
                 cursor.pos += 1
                 if cursor.word() == "'s" and is_content(cursor.word(1)):  # "can of Campbell's soup"
@@ -439,11 +467,24 @@ class NounPhraseReader:
         word = self.cursor.word()
         if word in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES | {"both", "another", "any", "some", "either"}:
             return True
+        if word in lx.BOUNDING:
+            return True
         return is_content(word) and not ANCHORED.find(self.cursor) and not UNANCHORED.find(self.cursor)
+
+    @staticmethod
+    def _inherit_head(d: Draft, outer: Draft | None) -> None:
+        """ "the drawer below the top one", "the block between the two others": the noun of what is described by it."""
+        if outer is not None and outer.nouns and (d.generic or d.other) and not (d.nouns or d.whatever):
+            noun = outer.sibling or outer.nouns
+            d.nouns = [*noun[:-1], singular(noun[-1])[0]]
+            d.counted = True
+            d.other = False
 
     def _inherit(self, d: Draft) -> None:
         """ "the other one", "the blue one": take the noun of what was mentioned before."""
         known = self.others or self.mentions
+        if d.step and d.ordinal == 1 and d.nouns and any(m.noun == singular(d.nouns[-1])[0] for m in known):
+            d.step, d.ordinal, d.other = 0, None, True  # "the red can ... and every other can"
         if d.other and not known and not d.nouns and d.generic:
             raise CommandError('what is "the other one" other than? name the thing, for example "the other mug"')
         if d.other and known:
@@ -453,7 +494,7 @@ class NounPhraseReader:
                 same = [m for m in self.mentions if m.noun.split()[-1:] == [noun]]
                 last = same[-1] if same else last
             d.exclude.append(last)
-        if not d.nouns and (d.generic or d.other) and known and known[-1].noun != THING:
+        if not d.nouns and not d.whatever and (d.generic or d.other) and known and known[-1].noun != THING:
             d.nouns = known[-1].noun.split()
             if d.number is not None or not d.other:
                 d.counted = True

@@ -25,7 +25,9 @@ _OPENERS: Final = tuple(
         "be so kind and|if you can|if possible|just|next|then|first|finally|task|command|i am after|the goal is to|make sure to|it would be great if you could|"
         "be careful and|carefully|gently|slowly|quickly|thank you|thanks|sorry|excuse me|you can|you could|the robot should|robot should|"
         "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able|"
-        "be so kind as to|be kind enough to|would you be so kind as to|would you be able to|would you be kind enough to|would it be possible to|"
+        "be so kind as to|be so nice as to|be so good as to|would you be so nice to|would you be so kind to|would you be so good to|"
+        "would you be so nice as to|would you be so good as to|"
+        "be kind enough to|would you be so kind as to|would you be able to|would you be kind enough to|would it be possible to|"
         "it would be nice if you could|it would be nice to|i was wondering if you could|i wonder if you can|can we|can i get|could i get|may i get|"
         "i lost|i have lost|i can not find|i could not find|i can not see|do you know|have you seen|did you see|hi there|hey there|"
         "hello there|good morning|good afternoon|good evening|no|yes|sure|great|tell me|"
@@ -43,11 +45,14 @@ _CLOSERS: Final = tuple(
     ).split("|")
 )  # fmt: skip
 _GREETINGS: Final = frozenset(
-    "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot wait go come quit exit cancel good morning "
-    "afternoon evening night there everyone cheers sure great nice none nothing".split()
+    "hello hi hey thanks thank yes no ok okay stop help bye goodbye please sorry test robot wait go come quit exit cancel never mind forget abort pause "
+    "good morning afternoon evening night there everyone cheers sure great nice none nothing".split()
 )
 _PUNCTUATION: Final = frozenset(",.;:?!&+'s")
 _AFTER_DEGREE: Final = lx.PREPOSITIONS | lx.COMPARATIVES.keys() | {"left", "right"}
+_NEEDS_MORE: Final = frozenset(
+    "between behind beside under above below near next against inside into onto without than".split()
+)
 _HINT: Final = 'say what to find, for example "the red mug left of the plate"'
 
 
@@ -200,7 +205,8 @@ def _instruction(tokens: list[Token], clean: str) -> Query | None:
     try:
         return _command(Cursor(list(tokens)), clean) or _description(Cursor(list(tokens)), clean)
     except CommandError:
-        if not any(t.word in lx.BE | lx.STANDS for t in tokens):
+        ordered = find_verb(Cursor(list(tokens)), initial=True) is not None
+        if ordered or not any(t.word in lx.BE | lx.STANDS for t in tokens):
             raise
         cursor = Cursor(list(tokens))
         claims = read_statement(ClauseReader(cursor), clean)
@@ -239,7 +245,7 @@ def _refuse_forbidding(tokens: list[Token], clean: str) -> None:
 
 
 def _refuse_none(entities: list[Entity], clean: str) -> None:
-    if any(entity.number == 0 for entity in entities):
+    if any(entity.number == 0 or (entity.bounds or (0, None))[1] == 0 for entity in entities):
         raise CommandError(f'"{_short(clean)}" asks for nothing; say a thing to find, or ask "are there no mugs?"')
 
 
@@ -251,6 +257,9 @@ def _check_rest(cursor: Cursor, clean: str) -> None:
     for token in cursor.tokens[cursor.pos : cursor.end]:
         if token.word in lx.OBJECT_PRONOUNS:
             raise CommandError(f'what is "{token.raw}" in "{_short(clean)}"? name the thing')
+    for token in cursor.tokens[cursor.pos : cursor.end]:
+        if token.word in _NEEDS_MORE:
+            raise CommandError(f'"{token.raw}" what? something is missing in "{_short(clean)}"; say the thing')
     if rest:
         said = " ".join(t.raw for t in cursor.tokens[cursor.pos : cursor.end] if t.raw)
         if cursor.pos == 1 and cursor.word() in lx.ARTICLES:  # "juggle the mugs": the word before is the riddle

@@ -24,20 +24,20 @@ _ANCHORED: Final[dict[str, str]] = {
     "above": "above|over|higher up than",
     "below": "below",
     "under": "under|underneath|beneath|underneath of",
-    "on": "on top of|on|onto|on to|upon|atop|on top|top of|atop of|supported by|up on|over onto|on surface of|at top of|off|off of|"
+    "on": "covering|on top of|on|onto|on to|upon|atop|on top|top of|atop of|supported by|up on|over onto|on surface of|at top of|off|off of|"
     "from on top of|from top of",
     "in": "in|inside|inside of|into|within|in inside of|in to|contained in|contained by|out of|from inside|from inside of|from within|"
     "at bottom of|on bottom of|in bottom of",
     "contains": "containing|that contains|which contains|filled with|full of",
-    "supports": "supporting|carrying",
+    "supports": "supporting|carrying|covered by|covered with|covered in",
     "holds": "holding",
     "next_to": "next to|beside|by|adjacent to|alongside|at side of|to side of|by side of|next|besides of|side by side with|neighboring|on side of",
     "near": "as close as possible to|as near as possible to|near|near to|close to|close by|in vicinity of|nearby|not far from|nearby to|around near",
     "far_from": "as far as possible from|as far away as possible from|far from|far away from|away from|distant from",
     "between": "between|in between|in middle between|amid|among|amongst|from between|midway between",
     "around": "around|surrounded by|surrounded with|surrounding|all around|round about",
-    "against": "against|leaning against|leaning on|propped against|resting against",
-    "touching": "touching|in contact with|touched by",
+    "against": "against|leaning against|leaning on|leaned against|leaned on|leant against|leant on|propped against|resting against",
+    "touching": "touching|in contact with|touched by|attached to|fixed to|fastened to|connected to|joined to|glued to|stuck to|taped to",
     "facing": "facing|facing toward|facing to|pointing at|pointing toward|pointing to|turned toward|directed at|looking at",
     "at": "at|from",
     "larger_than": "larger than|bigger than|greater than",
@@ -180,7 +180,7 @@ OF_DIRECTION: Final[dict[str, str]] = {
 """What "second from the ..." counts from."""
 
 PARTICIPLES: Final = frozenset(
-    "containing touching facing surrounding supporting carrying pointing leaning propped".split()
+    "containing covering touching facing surrounding supporting carrying pointing leaning propped".split()
 )
 
 

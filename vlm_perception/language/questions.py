@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from vlm_perception.language import lexicon as lx
+from vlm_perception.language.attributes import kind_of
 from vlm_perception.language.claims import (
     EXISTS,
+    claimed,
     read_existing,
     read_predicate,
     read_said_of,
@@ -15,7 +17,10 @@ from vlm_perception.language.claims import (
     statement,
     take_phrase,
 )
+from vlm_perception.language.determiners import is_numeral
 from vlm_perception.language.draft import THING
+from vlm_perception.language.lexicon import is_content
+from vlm_perception.language.prepositions import ANCHORED
 from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
 
 if TYPE_CHECKING:
@@ -159,6 +164,10 @@ def _claim(reader: ClauseReader, text: str) -> Query | None:
 def _exists(reader: ClauseReader, text: str) -> Query | None:
     if not take_phrase(reader.cursor, EXISTS):
         return None
+    cursor = reader.cursor
+    for i in range(cursor.pos + 1, cursor.end):
+        if cursor.tokens[i].word == "or" and not is_numeral(cursor.tokens[i - 1].word):
+            raise CommandError(f'"or" leaves open what is asked in "{text[:60]}"; ask for one of them at a time')
     entities = read_existing(reader)
     return statement(text, entities) if entities else None
 
@@ -191,8 +200,20 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
     asked = _finish(reader, entity)
     if asked is entity and not cursor.done:
         return None
+    asked = _chosen(asked)
     number = None if plural else 1
     return Query(text, Task.LOCATE, "", _targets([replace(asked, number=number, definite=True)]))
+
+
+def _chosen(asked: Entity) -> Entity:
+    """ "which mug is the largest on the table" asks for the largest of those that are on the table."""
+    kind = next((r.of for r in asked.rankings if r.of is not None), None)
+    if kind is None:
+        return asked
+    rankings = tuple(replace(r, of=None) for r in asked.rankings)
+    named = kind if asked.noun == THING else asked
+    relations = tuple(dict.fromkeys((*asked.relations, *kind.relations)))
+    return replace(named, relations=relations, rankings=rankings, text=asked.text)
 
 
 def _what(reader: ClauseReader, text: str) -> Query | None:
@@ -209,6 +230,10 @@ def _what(reader: ClauseReader, text: str) -> Query | None:
         entities = reader.entities()
         cursor.pos = cursor.end
         return Query(text, Task.ASK, "", _targets(entities))
+    if word == "what" and take_phrase(cursor, tuple(f"is {fact} of" for fact in _FACTS)):
+        asked = reader.entities()
+        cursor.pos = cursor.end
+        return Query(text, Task.ASK, "", _targets(asked))
     if word in {"what", "who"} and (cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS)):
         thing = Entity(THING, THING, number=None, text=word)
         mark = cursor.pos
@@ -239,21 +264,64 @@ def _yes_no(reader: ClauseReader, text: str) -> Query | None:
         return None
     cursor.take("not")  # "isn't the bowl on the plate?" asks whether it is
     negated = False
-    first = reader.entity_bare() if helper in lx.BE else None
+    first = (_before_adjective(reader) or reader.entity_bare()) if helper in lx.BE else None
     subjects = [first] if first is not None else reader.entities()
     if not subjects:
         return None
+    if helper in lx.BE and cursor.word() != "there" and _offers_choice(cursor):
+        cursor.pos = cursor.end
+        return Query(text, Task.ASK, "", _targets(subjects))
     if helper in lx.BE:
         said = read_predicate(reader, subjects[0], negated=negated)
-        return statement(text, [said or subjects[0]])
+        return statement(text, [claimed(subjects[0], said or subjects[0])])
     return statement(text, read_said_of(reader, subjects))
+
+
+def _offers_choice(cursor: Cursor) -> bool:
+    """ "is it red or blue", "in front of or behind the box": no yes or no answers that."""
+    for i in range(cursor.pos + 1, cursor.end - 1):
+        if cursor.tokens[i].word == "or":
+            following, before = cursor.tokens[i + 1].word, cursor.tokens[i - 1].word
+            if kind_of(following) and kind_of(before) and kind_of(before) != "":
+                return True
+            if ANCHORED.find(cursor, i + 1) or following in lx.POSITIONS:
+                return True
+    return False
+
+
+def _before_adjective(reader: ClauseReader) -> Entity | None:
+    """The subject of "is the mug on the table red": all that stands before the last adjectives; None if it has no such end."""
+    cursor = reader.cursor
+    start, end = cursor.pos, cursor.end
+    stop = end
+    while stop > start and cursor.tokens[stop - 1].word in _MEANS_NOTHING - lx.BE:
+        stop -= 1
+    last = stop
+    while stop > start and (
+        kind_of(cursor.tokens[stop - 1].word) or cursor.tokens[stop - 1].word in {"and", *lx.COLOR_MODIFIERS}
+    ):
+        stop -= 1
+    if stop in (last, start) or not is_content(cursor.tokens[stop - 1].word):
+        return None
+    cursor.end = stop
+    try:
+        subject = reader.entity()
+        whole = cursor.pos == stop
+    finally:
+        cursor.end = end
+    if subject is not None and whole and (subject.relations or subject.rankings):
+        return subject
+    cursor.pos = start
+    reader.mentions.clear()
+    return None
 
 
 def _declarative(reader: ClauseReader, text: str) -> Query | None:
     """ "the bowl is on the plate", "a mug sits behind two plates"."""
     cursor = reader.cursor
     if not any(
-        t.word in lx.BE | lx.STANDS | {"contains", "touches", "surrounds", "holds", "supports", "carries"}
+        t.word
+        in lx.BE | lx.STANDS | {"contains", "touches", "surrounds", "holds", "supports", "carries", "has", "have"}
         for t in cursor.tokens[cursor.pos : cursor.end]
     ):
         return None
@@ -265,6 +333,8 @@ def _declarative(reader: ClauseReader, text: str) -> Query | None:
         "holds",
         "supports",
         "carries",
+        "has",
+        "have",
         "touches",
         "surrounds",
         "does",

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
+from vlm_perception.language.determiners import is_amount
 from vlm_perception.language.tokens import Cursor, PatternTable, Token
 
 _PLAINER: Final[dict[str, str]] = {
     "most distant": "farthest", "most remote": "farthest", "next to last": "second to last", "on to of": "on top of",
     "under neath": "underneath", "if possible": "", "if you can": "", "if you please": "", "if you like": "", "if you do not mind": "",
+    "anywhere": "", "in space between": "between", "in gap between": "between", "in area between": "between", "in room between": "between",
+    "swap positions of": "swap", "swap places of": "swap", "swap locations of": "swap", "exchange positions of": "exchange",
+    "exchange places of": "exchange", "exchange locations of": "exchange", "switch positions of": "swap", "switch places of": "swap",
+    "on opposite side of": "behind", "at opposite side of": "behind", "are stacked": "are on one-another", "lying flat": "", "standing up": "upright",
+    "standing upright": "upright", "lying down": "toppled", "has been placed": "is", "have been placed": "are", "has been put": "is",
+    "have been put": "are", "was placed": "is", "were placed": "are", "was put": "is", "has been left": "is", "that i put": "that is",
+    "that you put": "that is", "that i placed": "that is", "that you placed": "that is", "that i left": "that is", "that you left": "that is",
     "half hidden": "hidden", "half covered": "hidden", "on other side of": "behind", "on far side of": "behind", "at far side of": "behind",
     "on near side of": "in front of",
     "whatever is": "thing that is", "whatever lies": "thing that lies", "whatever stands": "thing that stands", "whatever are": "things that are",
@@ -19,8 +27,9 @@ _PLAINER: Final[dict[str, str]] = {
     "lying on its side": "toppled", "laying on its side": "toppled", "lies on its side": "is toppled", "on its side": "toppled",
     "lying on their sides": "toppled", "on their sides": "toppled", "lying on their side": "toppled", "fallen on its side": "toppled",
     "lying upside down": "upside down", "off white": "off-white",
-    "outside of": "not in", "outside": "not in", "not outside": "in", "exactly": "",
+    "outside of": "not in", "outside": "not in", "not outside": "in",
 }  # fmt: skip
+_BOUNDS: Final = PatternTable({tuple(text.split()): f"{text.replace(' ', '-')}-number" for text in lx.BOUNDS})
 _TABLE: Final = PatternTable({tuple(text.split()): plain or "-" for text, plain in _PLAINER.items()})
 _LAYS: Final = frozenset("put place lay set turn tip tilt rotate".split())
 _UNITS: Final = frozenset(
@@ -47,7 +56,7 @@ def plainer(tokens: list[Token]) -> list[Token]:
         if step:
             i += step
             continue
-        mended = _in_context(tokens, i)
+        mended = _bounded(cursor, i) or _in_context(tokens, i)
         if mended is not None:
             words, stop = mended
         else:
@@ -94,7 +103,7 @@ def _applies(tokens: list[Token], start: int, stop: int) -> bool:
         )
     if first in {"each", "one"}:  # "each other mug"
         return not lx.is_content(following)
-    return bool(following) if first in {"exactly", "remaining"} else True
+    return bool(following) if first == "remaining" else True
 
 
 def _measure(tokens: list[Token], i: int) -> int:
@@ -109,6 +118,12 @@ def _measure(tokens: list[Token], i: int) -> int:
     stop = i + 2
     following = tokens[stop].word if stop < len(tokens) else ""
     return stop - start if following in _TOWARD or not lx.is_content(following) else 0
+
+
+def _bounded(cursor: Cursor, i: int) -> tuple[list[str], int] | None:
+    """ "at least" before a number is one word, and no preposition."""
+    found = _BOUNDS.find(cursor, i)
+    return ([found[0]], found[1]) if found is not None and is_amount(cursor, found[1]) else None
 
 
 def _in_context(tokens: list[Token], i: int) -> tuple[list[str], int] | None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from vlm_perception.language import lexicon as lx
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.prepositions import ANCHORED, UNANCHORED
-from vlm_perception.types import Entity
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED
+from vlm_perception.types import Entity, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
@@ -50,6 +50,11 @@ def read_partitive(reader: NounPhraseReader, d: Draft) -> bool:
     d.counted = True  # the group's words are singular already; the number is the draft's own
     d.attributes += group.attributes
     d.relations += group.relations
+    d.relations += [  # "the bigger of the two cans on the left"
+        Relation(KEY_PREDICATE[r.key], text=r.text)
+        for r in group.rankings
+        if r.anchor is None and r.key in KEY_PREDICATE
+    ]
     d.exclude += group.exclude
     d.rankings = [
         replace(r, among=group.number)
@@ -60,6 +65,24 @@ def read_partitive(reader: NounPhraseReader, d: Draft) -> bool:
     if group.number not in {1, None}:
         d.among = group.number
     return True
+
+
+def read_others(reader: NounPhraseReader, d: Draft) -> Entity | None:
+    """ "each other", "the others": any other of the same kind."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.skip_articles()
+    noun = d.settle_number() if d.nouns else THING
+    if reader.reciprocal is not None:
+        noun = reader.reciprocal.noun
+    if noun != THING and (cursor.take("others") or cursor.take("other", "ones")):
+        return Entity(noun, noun, number=None, text="the others")
+    cursor.pos = start
+    if not cursor.take("one-another"):
+        return None
+    if reader.reciprocal is not None:
+        return reader.reciprocal
+    return Entity(noun, noun, definite=False, text="each other")
 
 
 def _bare_number(cursor: Cursor) -> Entity | None:

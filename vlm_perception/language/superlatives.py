@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vlm_perception.language import lexicon as lx
+from vlm_perception.language.comparisons import read_comparison
 from vlm_perception.language.draft import Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED, OF_DIRECTION
-from vlm_perception.types import Ranking, Relation
+from vlm_perception.types import Ranking
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
@@ -35,7 +36,7 @@ def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
                 cursor.take_any(OF_DIRECTION)
             # "the last one on the right" is the rightmost, "the last from the right" the leftmost.
             rank = abs(d.ordinal) if linked != "from" else d.ordinal
-            d.rankings.append(Ranking(OF_DIRECTION[word], rank, among=d.among))
+            d.rankings.append(Ranking(OF_DIRECTION[word], rank, among=d.among, step=d.step))
             d.ordinal = None
             return True
     cursor.pos = start
@@ -82,11 +83,7 @@ def _complement(reader: NounPhraseReader, ranking: Ranking, depth: int = 1) -> R
         cursor.pos = start
         return None
     rank = ranking.rank if ranking.key == "near" else -ranking.rank
-    text = ranking.text
-    if cursor.take("than"):
-        reader.entity(depth=1)
-        text = f"{text} than"
-    return replace(ranking, key="distance", rank=rank, anchor=anchor, text=text)
+    return replace(ranking, key="distance", rank=rank, anchor=anchor)
 
 
 def scene_follows(cursor: Cursor, i: int) -> bool:
@@ -113,21 +110,6 @@ def read_late_complement(reader: NounPhraseReader, d: Draft) -> bool:
     return True
 
 
-def _compared(reader: NounPhraseReader, d: Draft, key: str) -> bool:
-    """ "closer to me than the bowl" compares two things along the line of sight."""
-    cursor = reader.cursor
-    start = cursor.pos
-    cursor.take_any({"to", "from"})
-    cursor.skip_articles()
-    if cursor.take_any(lx.VIEWER) and cursor.take("than"):
-        other = reader.entity(2)
-        if other is not None:
-            d.relations.append(Relation("in_front_of" if key == "near" else "behind", (other,), text="than"))
-            return True
-    cursor.pos = start
-    return False
-
-
 def _most(cursor: Cursor, d: Draft, ordinal: int) -> bool:
     """ "most to the left", "most left"."""
     start = cursor.pos
@@ -147,8 +129,10 @@ def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
     """ "the box furthest to the right", "the mug closer to me", "the one that is tallest"."""
     cursor = reader.cursor
     start = cursor.pos
-    cursor.take_any({"that", "which"})
-    cursor.take_any(lx.BE)
+    if cursor.take_any({"that", "which", "who"}) and cursor.take_any(lx.BE):
+        d.relative = True
+    if cursor.word() in lx.POSTURES and cursor.word(1) in lx.SUPERLATIVES:  # "that is parked furthest from"
+        cursor.pos += 1
     cursor.skip_articles()
     ordinal = lx.ORDINALS.get(cursor.word(), 0)
     if ordinal:
@@ -164,7 +148,11 @@ def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
     if _most(cursor, d, ordinal):
         return True
     cursor.take_any({"most", "very"})
-    word = cursor.take_any(lx.SUPERLATIVES) or (cursor.take_any(lx.COMPARATIVES) if cursor.word(1) != "than" else "")
+    word = cursor.take_any(lx.SUPERLATIVES) or (
+        cursor.take_any(lx.COMPARATIVES)
+        if cursor.word(1) != "than" or lx.COMPARATIVES.get(cursor.word()) in {"near", "far"}
+        else ""
+    )
     if not word:
         cursor.pos = start
         return False
@@ -172,7 +160,7 @@ def read_superlative(reader: NounPhraseReader, d: Draft) -> bool:
     ranking = Ranking(key, ordinal or d.ordinal or 1, text=word)
     d.ordinal = None
     d.open_ranking = False
-    if key in {"near", "far"} and word in lx.COMPARATIVES and _compared(reader, d, key):
+    if key in {"near", "far"} and word in lx.COMPARATIVES and read_comparison(reader, d, key):
         return True
     if key in {"near", "far"} or cursor.word() == "to":
         if not (cursor.word() == "to" and reader.to_is_goal and key not in {"near", "far"}):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.tokens import Cursor, Pattern, PatternTable
 
 # A destination belongs to these ("put X on Y"); for the others a place describes the object.
 _MOVE: Final = (
     "put|place|set|pop|move|lay|stack|insert|drop|transfer|position|slide|push|pull|drag|stick|throw|toss|return|pour|shift|"
     "relocate|store|dump|load|carry|deliver|arrange|put down|set down|lay down|put back|place back|put away|bring|"
+    "screw|attach|fasten|lean|prop|rest|balance|hook|clip|plug|tuck|stuff|roll|dip|sprinkle|spread|drape|shove|nudge|deposit|"
+    "plop|chuck|nestle|mount|dock|glue|tape|hide|bury|lower|sweep|keep|toss away|throw away|"
     "take and put|pick and place|pick up and place|pick up and put|pick and put|grab and put|drop off|hang"
 )
 _ACT: Final = (
@@ -42,7 +45,8 @@ _BASE: Final[dict[str, str]] = {
 _NOUN_VERBS: Final = frozenset(
     "place set stack drop position slide push pull drag stick store load hold lift press touch wipe turn twist use cut wash "
     "shake tap poke grip catch watch spot mark track outline pass hand return clear water show open clean close hang point "
-    "caption count pour number focus shift squeeze flip get take ground grasp select see pick reach present fold box tilt empty fill dry cover".split()
+    "caption count pour number focus shift squeeze flip get take ground grasp select see pick reach present fold box tilt empty fill dry cover screw lean rest "
+    "balance hook clip plug roll dip spread mount dock glue tape lower sweep shove half keep".split()
 )
 
 
@@ -117,6 +121,8 @@ def find_verb(cursor: Cursor, *, initial: bool) -> tuple[str, str, int] | None:
         return None
     if words[0] in {"clean", "clear", "open", "close", "shut", "empty", "dry"} and initial and not following:
         return None
+    if words[0] in {"empty", "dry", "clear", "lower"} and words[1:] == [] and is_content(following):
+        return None  # "empty plate"
     return frame, base, stop
 
 

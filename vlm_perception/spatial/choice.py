@@ -72,7 +72,11 @@ def choose(
     goodness = np.sqrt(detection / best) * relation
     ordered = _without_doubles([int(i) for i in live[np.argsort(-goodness[live], kind="stable")]], scene)
     if entity.number is None:
-        return Choice(Status.SUCCEEDED, tuple(ordered))
+        least, most = entity.bounds or (0, None)
+        if len(ordered) < least:
+            told = f"I see only {wording.counted(entity, len(ordered))} of the at least {least} asked for."
+            return Choice(Status.NOT_FOUND, rivals=tuple(ordered), message=told)
+        return Choice(Status.SUCCEEDED, tuple(ordered[:most]), tuple(ordered[most:] if most is not None else ()))
     wanted = max(1, entity.number)
     if len(ordered) < wanted:
         return Choice(

@@ -18,7 +18,7 @@ def count(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Reso
     told = []
     total = 0
     for item in query.items:
-        entity = replace(item.entity, number=None)
+        entity = replace(item.entity, number=None, bounds=None)
         reading = scene.read(entity)
         if reading.missing is not None:
             return Resolution(Status.NOT_FOUND, why_not(entity, reading, vocabulary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from vlm_perception.spatial.rankings import rank_margin, rank_values
 from vlm_perception.spatial.reading import Reading
-from vlm_perception.types import Entity, Ranking, Relation
+from vlm_perception.types import Entity, FloatArray, Ranking, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.spatial.scene import Scene
@@ -19,6 +20,7 @@ _SIZE_KEYS = {
     "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short", "long": "long", "wide": "wide",
     "broad": "wide", "narrow": "narrow", "thin": "thin", "slim": "thin", "thick": "thick", "fat": "thick",
 }  # fmt: skip
+_BRIGHTNESS_NOISE = 6.0  # of 255
 SPOTS = {
     "edge": "at_edge_of",
     "border": "at_edge_of",
@@ -48,6 +50,15 @@ def weigh_sizes(scene: Scene, reading: Reading, entity: Entity) -> None:
 
 def rank(scene: Scene, reading: Reading, ranking: Ranking, number: int | None) -> None:
     """Keep the members that a ranking picks; note which others are too close to tell apart, or that there are too few."""
+    if ranking.of is not None:
+        alone = replace(ranking.of, rankings=(replace(ranking, of=None),), number=1)
+        best = scene.read(alone)
+        first = best.goodness > 0
+        if best.tied is not None:  # as good as the first one
+            first |= best.tied
+        reading.relation = reading.relation * first
+        reading.missing = reading.missing or best.missing
+        return
     members = scene.members(reading)
     anchor = None
     if ranking.anchor is not None:
@@ -78,11 +89,15 @@ def rank(scene: Scene, reading: Reading, ranking: Ranking, number: int | None) -
         by_image=scene.by_image,
         anchor=None if anchor is None else source.take(anchor),
     )
+    if ranking.key in {"dark", "bright"}:
+        values = _brightness(scene, members) * (1.0 if ranking.key == "dark" else -1.0)
     order = np.argsort(values, kind="stable")
     start = ranking.rank - 1 if ranking.rank > 0 else len(members) + ranking.rank - (count - 1)
-    chosen = order[start : start + count]
+    chosen = order[start :: ranking.step] if ranking.step else order[start : start + count]
     in_pixels = scene.by_image and ranking.key in {"left", "right"}
     margin = rank_margin(ranking.key, scene.flat.take(members) if in_pixels else things, scene.settings.rank_margin)
+    if ranking.key in {"dark", "bright"}:
+        margin = _BRIGHTNESS_NOISE
     near = np.array([np.abs(values[chosen] - value).min() < margin for value in values])
     near[chosen] = False
     tied = np.zeros(len(scene.objects), dtype=bool)
@@ -91,6 +106,13 @@ def rank(scene: Scene, reading: Reading, ranking: Ranking, number: int | None) -
     keep = np.zeros(len(scene.objects))
     keep[members[chosen]] = 1.0
     reading.relation = reading.relation * keep
+
+
+def _brightness(scene: Scene, members: NDArray[np.intp]) -> FloatArray:
+    """(N,) luma (ITU-R BT.601) of the median colors; middle gray where none was measured."""
+    weights = np.array([0.299, 0.587, 0.114])
+    colors = [scene.objects[i].mean_rgb or (128.0, 128.0, 128.0) for i in members]
+    return np.asarray(np.array(colors) @ weights)
 
 
 def _rank_by_spot(scene: Scene, reading: Reading, ranking: Ranking, members: NDArray[np.intp]) -> None:

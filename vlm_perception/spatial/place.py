@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, hollow_share
+from vlm_perception.spatial.narrowing import SERVES, Fit, Further, fit_of
 from vlm_perception.types import FloatArray, ObjectGeometry, PlacePose, SceneObject, Viewpoint
 
 _DEFAULT_SIZE_M: Final = 0.06
@@ -42,6 +44,10 @@ _ALL_ROUND: Final = (
 )
 
 
+# How far along a side a spot may be that serves further relations, metres.
+_ASIDES: Final = (0.0, -0.04, 0.04, -0.08, 0.08, -0.12, 0.12)
+
+
 def find_place(
     predicate: str,
     anchors: Sequence[SceneObject],
@@ -49,6 +55,7 @@ def find_place(
     moved: SceneObject | None,
     view: Viewpoint,
     clearance_m: float,
+    further: Sequence[Further] = (),
 ) -> PlacePose | None:
     """Find a free spot.
 
@@ -62,6 +69,7 @@ def find_place(
         moved: what is to be put there, for its size; None: something 6 cm wide.
         view: axes; its up should be gravity's.
         clearance_m: room to leave around.
+        further: more relations that the spot is to serve.
 
     Returns:
         The spot, or None when there is no room for it.
@@ -78,6 +86,7 @@ def find_place(
     if moved is not None and moved.geometry is not None:
         low, high, _ = _block(moved.geometry, axes)
         size = np.maximum(high - low, 0.01)
+    fit = fit_of(further, size, view)
     if predicate == "between" and len(boxes) > 1:
         return _amid(boxes, axes, blocks, size, clearance_m)
     if predicate in {"under", "below"}:
@@ -87,11 +96,17 @@ def find_place(
         return _beneath(boxes[0], axes, blocks, size, min(resting, default=None))
     if predicate in _REGIONS and not (moved is not None and anchors[0] is moved):
         within = hollow_share(boxes[0].points, boxes[0].low, boxes[0].high) > 0.5
-        return _upon(geometry, axes, blocks, size, within=within, toward=_REGIONS[predicate])
+        return _upon(geometry, axes, blocks, size, within=within, toward=_REGIONS[predicate], fit=fit)
     if predicate in _BESIDE or predicate in {"next_to", "near", "around", "against", "touching", "far_from", "between"}:
-        return _beside(predicate, geometry, axes, blocks, size, clearance_m)
+        return _beside(predicate, geometry, axes, blocks, size, clearance_m, fit)
     return _upon(
-        geometry, axes, blocks, size, within=predicate in {"in", "at"}, lift_m=_LIFT_M if predicate == "above" else 0.0
+        geometry,
+        axes,
+        blocks,
+        size,
+        within=predicate in {"in", "at"},
+        lift_m=_LIFT_M if predicate == "above" else 0.0,
+        fit=fit,
     )
 
 
@@ -155,6 +170,7 @@ def _upon(
     within: bool,
     lift_m: float = 0.0,
     toward: tuple[float, float] = (0.0, 0.0),
+    fit: Fit | None = None,
 ) -> PlacePose | None:
     """On top of a thing, or in it: the spot of its footprint with the most room, the middle first."""
     points = geometry.points_m @ axes
@@ -182,7 +198,10 @@ def _upon(
             room = _distance(spot - foot, spot + foot, blocks, floor, float(spot[UP]) + _HEADROOM_M)
             if room < -(_NOISE_M if within else max(_NOISE_M, 0.25 * float(min(foot[RIGHT], foot[FORWARD])))):
                 continue
-            off = float(np.hypot(u - toward[0], v - toward[1]))
+            serves = 1.0 if fit is None else fit(spot)
+            if serves < SERVES:
+                continue
+            off = float(np.hypot(u - toward[0], v - toward[1])) if fit is None else 1.0 - serves
             value = min(room, 0.05) - 0.1 * off * float(half[[RIGHT, FORWARD]].max())
             if within:  # the floor rather than the rim, the open drawer rather than the top of its cabinet
                 value += 0.5 * min(float(high[UP] - spot[UP]), 0.05)
@@ -260,6 +279,7 @@ def _beside(
     blocks: Sequence[_Block],
     size: FloatArray,
     clearance_m: float,
+    fit: Fit | None = None,
 ) -> PlacePose | None:
     """Beside a thing, at the height of its foot: the nearest spot on that side that is free."""
     points = geometry.points_m @ axes
@@ -267,12 +287,15 @@ def _beside(
     middle, half = (low + high) / 2.0, (high - low) / 2.0
     near = 0.0 if predicate in {"touching", "against"} else clearance_m + 0.01
     steps = np.linspace(near, near + 0.12, 7) + (0.2 if predicate == "far_from" else 0.0)
-    for step in steps:
+    asides = (0.0,) if fit is None else _ASIDES
+    for step, aside in product(steps, asides):
         for right, forward in _BESIDE.get(predicate, _ALL_ROUND):
             spot = middle.copy()
-            spot[RIGHT] += right * (half[RIGHT] + size[RIGHT] / 2.0 + step)
-            spot[FORWARD] += forward * (half[FORWARD] + size[FORWARD] / 2.0 + step)
+            spot[RIGHT] += right * (half[RIGHT] + size[RIGHT] / 2.0 + step) + (aside if right == 0 else 0.0)
+            spot[FORWARD] += forward * (half[FORWARD] + size[FORWARD] / 2.0 + step) + (aside if forward == 0 else 0.0)
             spot[UP] = low[UP]
+            if fit is not None and fit(spot) < SERVES:
+                continue
             foot = size / 2.0
             room = _distance(spot - foot, spot + foot, blocks, float(spot[UP]) - 0.02, float(spot[UP]) + _HEADROOM_M)
             if room >= clearance_m:

@@ -264,6 +264,39 @@ def _between_level(a: Extents, b: Extents, c: Extents) -> FloatArray:
     return along * _bell(off, width)
 
 
+def distance(a: Extents, b: Extents) -> FloatArray:
+    """Space between two things, and a little of the distance of their middles to tell those that touch apart."""
+    axes = slice(None) if a.solid else slice(0, 2)
+    return gap(a, b) + 0.05 * np.linalg.norm((a.center - b.center)[..., axes], axis=-1)
+
+
+def _less(mine: FloatArray, other: FloatArray, size: FloatArray, noise: float) -> FloatArray:
+    """0 where a distance is not less than the other, 1 where it is so by a quarter of a thing's size."""
+    return np.clip((other - mine) / np.maximum(0.25 * size, noise), 0.0, 1.0)
+
+
+def nearer_to(a: Extents, b: Extents, c: Extents) -> FloatArray:
+    """a is less far from b than from c."""
+    return _less(distance(a, b), distance(a, c), extent(a), _noise(a))
+
+
+def nearer_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
+    """a is less far from c than b is; without c, less far from the viewer."""
+    if c is None:
+        return _less(_away(a), _away(b), _mean_extent(a, b), _noise(a))
+    return _less(distance(a, c), distance(b, c), _mean_extent(a, b), _noise(a))
+
+
+def farther_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
+    """b is nearer than a."""
+    return nearer_than(b, a, c)
+
+
+def _away(a: Extents) -> FloatArray:
+    """Distance from the viewer; in the image, how high up the lower edge is."""
+    return np.linalg.norm(a.center, axis=-1) if a.solid else a.center[..., FORWARD]
+
+
 # --------------------------------------------------------------------------- regions of a surface
 
 

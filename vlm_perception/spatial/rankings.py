@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, Extents
-from vlm_perception.spatial.predicates import extent, gap
+from vlm_perception.spatial.predicates import distance, extent
 from vlm_perception.types import FloatArray
 
 _KEYS: Final = frozenset(
@@ -28,8 +28,7 @@ def rank_values(
         anchor: for "distance", one thing.
     """
     if key == "distance" and anchor is not None:
-        rows, columns = things.rows(), anchor.columns()
-        return gap(rows, columns)[:, 0] + 0.05 * np.linalg.norm(rows.center - columns.center, axis=-1)[:, 0]
+        return distance(things.rows(), anchor.columns())[:, 0]
     center, size = things.center, things.size
     horizontal = image.center[:, RIGHT] if by_image else center[:, RIGHT]
     if key in {"left", "right"}:

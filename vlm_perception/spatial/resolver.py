@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vlm_perception.spatial import wording
 from vlm_perception.spatial.choice import Choice, choose
 from vlm_perception.spatial.counting import count
 from vlm_perception.spatial.evidence import anchors_of, grounding
+from vlm_perception.spatial.narrowing import Further
 from vlm_perception.spatial.ordering import SPOTS
 from vlm_perception.spatial.parts import cut_part, whole_of
 from vlm_perception.spatial.place import find_place
@@ -100,19 +101,23 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
     targets = [item for item in query.items if item.role is not Role.DESTINATION]
     destinations = [item for item in query.items if item.role is Role.DESTINATION]
     where: list[tuple[RoleEntity, Choice]] = []
+    narrowed: list[tuple[RoleEntity, Choice]] = []  # what a destination is further described by
     taken: set[int] = set()
-    for item in destinations:
-        choice = _destination(item, scene, targets, vocabulary)
+    for said in destinations:
+        item, choice = _destination(said, scene, targets, vocabulary)
         where.append((item, choice))
+        anchors = [anchor for relation in item.also for anchor in relation.anchors]
+        narrowed += [(RoleEntity(Role.ANCHOR, a), choose(a, scene, vocabulary)) for a in anchors]
         if choice.status is Status.SUCCEEDED and not any(t.entity == item.entity for t in targets):
             taken.update(choice.indices)
     chosen = [
         (item, choose(item.entity, scene, vocabulary, avoid=taken if _same_words(item, destinations) else set()))
         for item in targets
     ]
-    failures = [(item, c) for item, c in (*chosen, *where) if c.status is not Status.SUCCEEDED]
+    failures = [(item, c) for item, c in (*chosen, *where, *narrowed) if c.status is not Status.SUCCEEDED]
     if failures:
-        return _failure(failures, (*chosen, *where), scene)
+        return _failure(failures, (*chosen, *where, *narrowed), scene)
+    nearby = {item.entity: choice.indices for item, choice in narrowed}
 
     groundings: dict[tuple[int, Role], Grounding] = {}
     for item, choice in chosen:
@@ -120,9 +125,10 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
             groundings.setdefault((index, Role.TARGET), grounding(scene, item.entity, index, Role.TARGET))
     moved = [scene.objects[i] for item, c in chosen for i in c.indices]
     for item, choice in where:
-        spot, note = _place(item, choice, scene, moved, where)
+        spot, note = _place(item, choice, scene, moved, where, nearby)
         if note and item.entity not in scene.fixed:  # of a part that was not detected, only the region is known
-            return _no_room(note, groundings, scene, item.entity, choice.indices[0])
+            shown = choice.indices or next(i for r in item.also for a in r.anchors for i in (nearby[a],))
+            return _no_room(note, groundings, scene, item.entity, shown[0])
         for index in choice.indices:
             found = grounding(scene, item.entity, index, Role.DESTINATION)
             groundings[index, Role.DESTINATION] = replace(found, place=spot)
@@ -130,6 +136,10 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
         for entity, index in anchors_of(scene, item.entity, choice.indices):
             if not any((index, role) in groundings for role in (Role.TARGET, Role.DESTINATION)):
                 groundings.setdefault((index, Role.ANCHOR), grounding(scene, entity, index, Role.ANCHOR))
+    for item, choice in narrowed:
+        for index in choice.indices:
+            if not any((index, role) in groundings for role in (Role.TARGET, Role.DESTINATION)):
+                groundings.setdefault((index, Role.ANCHOR), grounding(scene, item.entity, index, Role.ANCHOR))
     order = {Role.TARGET: 0, Role.DESTINATION: 1, Role.ANCHOR: 2}
     rivals = [grounding(scene, item.entity, i, Role.TARGET) for item, c in chosen for i in c.rivals]
     found_all = sorted(groundings.items(), key=lambda entry: order[entry[0][1]])
@@ -147,19 +157,27 @@ def _same_words(item: RoleEntity, destinations: list[RoleEntity]) -> bool:
 
 def _destination(
     item: RoleEntity, scene: Scene, targets: list[RoleEntity], vocabulary: frozenset[str] | None
-) -> Choice:
+) -> tuple[RoleEntity, Choice]:
+    """The destination, and how it is to be read: "on the tray next to the mug" is a spot where no tray is next to one."""
     entity = item.entity
     ratio = scene.settings.destination_ratio
     choice = choose(entity, scene, vocabulary, score_ratio=ratio)
     if choice.status is Status.NOT_FOUND and entity.noun in SURFACES and not scene.read(entity).detection.any():
-        return Choice(Status.SUCCEEDED, message="anywhere on the surface")
+        return item, Choice(Status.SUCCEEDED, message="anywhere on the surface")
+    told = tuple(r for r in entity.relations if r.anchors and r.predicate not in {"part_of", "on", "in", "at"})
+    if choice.status is Status.NOT_FOUND and told and item.predicate in {"on", "in", "at"}:
+        kept = tuple(r for r in entity.relations if r not in told)
+        bare = replace(item, entity=replace(entity, relations=kept), also=(*told, *item.also))
+        again = choose(bare.entity, scene, vocabulary, score_ratio=ratio)
+        if again.status is Status.SUCCEEDED:
+            return bare, again
     if choice.status is Status.AMBIGUOUS:
         # "put the left bowl on the bowl": the one that is not moved.
         moved = {i for t in targets if t.entity != entity for i in choose(t.entity, scene).indices}
         if moved:
             again = choose(entity, scene, vocabulary, avoid=moved, score_ratio=ratio)
-            return again if again.status is Status.SUCCEEDED else choice
-    return choice
+            return item, again if again.status is Status.SUCCEEDED else choice
+    return item, choice
 
 
 def _place(
@@ -168,10 +186,19 @@ def _place(
     scene: Scene,
     moved: list[SceneObject],
     where: Sequence[tuple[RoleEntity, Choice]],
+    nearby: Mapping[Entity, tuple[int, ...]],
 ) -> tuple[PlacePose | None, str]:
-    if not choice.indices:
-        return None, ""
+    further = [
+        Further(r.predicate, tuple(scene.objects[i] for a in r.anchors for i in nearby[a]), r.negated)
+        for r in item.also
+    ]
     indices = list(choice.indices)
+    predicate = item.predicate
+    if not indices and further:  # a table that was not detected: the things on it say where
+        predicate, first, further = further[0].predicate, further[0].anchors, further[1:]
+        indices = [i for i, o in enumerate(scene.objects) if any(o is x for x in first)]
+    if not indices:
+        return None, ""
     if item.predicate == "between":  # the two are one destination
         indices += [i for other, c in where if other.predicate == "between" for i in c.indices if i not in indices]
     anchors = [scene.objects[i] for i in indices]
@@ -179,13 +206,18 @@ def _place(
         return None, ""
     obstacles = [o for o in scene.objects if all(o is not x for x in (*moved, *anchors))]
     spot = find_place(
-        item.predicate, anchors, obstacles, moved[0] if moved else None, scene.view, scene.settings.place_clearance_m
+        predicate,
+        anchors,
+        obstacles,
+        moved[0] if moved else None,
+        scene.view,
+        scene.settings.place_clearance_m,
+        further,
     )
     if spot is None:
-        return (
-            None,
-            f"There is no room {item.predicate.replace('_', ' ')} the {wording.name_of(item.entity)}; clear a spot first.",
-        )
+        told = f"{item.predicate.replace('_', ' ')} the {wording.name_of(item.entity)}"
+        told = " and ".join([told, *(wording.relation_words(r) for r in item.also)])
+        return None, f"There is no room {told}; clear a spot first."
     return spot, ""
 
 

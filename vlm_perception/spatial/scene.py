@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.spatial.candidates import GENERIC, phrase_scores
+from vlm_perception.spatial.comparing import TERNARY, score_three
 from vlm_perception.spatial.layout import RIGHT, UP, Extents, flat_extents, solid_extents, whole_scene
 from vlm_perception.spatial.ordering import rank, weigh_sizes
-from vlm_perception.spatial.predicates import PREDICATES, between, extent, gap
+from vlm_perception.spatial.predicates import PREDICATES, extent, gap
 from vlm_perception.spatial.rankings import rank_margin, rank_values
 from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.settings import ResolverSettings
@@ -26,8 +27,8 @@ _VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "suppo
 _TO_EACH = frozenset(
     "left_of right_of in_front_of behind above below far_from larger_than smaller_than taller_than shorter_than".split()
 )
-_MAX_ANCHORS = 10
 _WHOLE_INSTEAD = 0.8
+_TO_SEVERAL = frozenset({"contains", "supports", "holds", "next_to", "near"})
 _PROXIMITY = frozenset({"next_to", "near"})
 _TABLE_SHARE = 0.12  # of the image
 
@@ -165,17 +166,37 @@ class Scene:
                 reading.missing = reading.missing or self.missing_in(anchor)
                 return None, None
             weights.append(np.sqrt(found / found.max()))
-        if relation.predicate == "between":
-            return self._between(relation, weights)
+        if relation.predicate in TERNARY:
+            return self._of_three(relation, weights)
         joint = self.pairs(relation.predicate) * weights[0][None, :]
         part = self.fixed.get(relation.anchors[0])
         if part is not None:
             # Only a region stands for the part: an open drawer reaches out of it, though not of the whole.
             whole = next(i for i, item in enumerate(self.objects) if item.instance_id == self.objects[part].instance_id)
             joint[:, whole] = _WHOLE_INSTEAD * self.pairs(relation.predicate)[:, whole]
+        several = self._of_several(relation, joint)
+        if several is not None:
+            return several
         best = joint.argmax(axis=1)
         together = self._of_all(relation, joint)
         return joint.max(axis=1) if together is None else together, (relation.anchors[0], best[:, None])
+
+    def _of_several(
+        self, relation: Relation, joint: FloatArray
+    ) -> tuple[FloatArray, tuple[Entity, NDArray[np.intp]]] | None:
+        """Relations to a number of things: "the tray with two cups on it", "containing at least three apples"."""
+        anchor = relation.anchors[0]
+        least, most = anchor.bounds or (anchor.number or 1, None)
+        if relation.predicate not in _TO_SEVERAL or (least, most) in {(1, None), (0, None)}:
+            return None
+        order = np.argsort(-joint, axis=1, kind="stable")
+        ranked = np.take_along_axis(joint, order, axis=1)
+        scores = (
+            np.ones(len(joint)) if least == 0 else ranked[:, least - 1] if least <= len(joint) else np.zeros(len(joint))
+        )
+        if most is not None and most < len(joint):
+            scores = scores * (ranked[:, most] < self.settings.holds)
+        return scores, (anchor, order[:, : max(1, min(least, len(joint)))])
 
     def _of_all(self, relation: Relation, joint: FloatArray) -> FloatArray | None:
         """Relations that are to hold to each of several anchors: "left of the two plates", "away from the others"."""
@@ -208,25 +229,15 @@ class Scene:
         """The innermost entity that is to blame."""
         return self.read(anchor).missing or anchor
 
-    def _between(
+    def _of_three(
         self, relation: Relation, weights: list[FloatArray]
     ) -> tuple[FloatArray, tuple[Entity, NDArray[np.intp]]]:
-        n = len(self.objects)
-        first = np.argsort(-weights[0], kind="stable")[:_MAX_ANCHORS]
-        second = np.argsort(-weights[-1], kind="stable")[:_MAX_ANCHORS]
-        first, second = first[weights[0][first] > 0], second[weights[-1][second] > 0]
-        everything = np.arange(n)
+        groups = [self.members(self.read(a)) if a.number is None else None for a in relation.anchors]
+        if relation.predicate in {"between", "nearer_to"}:
+            groups = [None for _ in groups]
         things = self.solid if self.known.all() else self.flat
-        a = _shaped(things, everything, (n, 1, 1))
-        b, c = _shaped(things, first, (1, len(first), 1)), _shaped(things, second, (1, 1, len(second)))
-        scores = between(a, b, c) * weights[0][first][None, :, None] * weights[-1][second][None, None, :]
-        same = (first[None, :, None] == second[None, None, :]) | (everything[:, None, None] == first[None, :, None])
-        scores = np.where(same | (everything[:, None, None] == second[None, None, :]), 0.0, scores)
-        if scores.size == 0:
-            return np.zeros(n), (relation.anchors[0], np.zeros((n, 1), dtype=np.intp))
-        best = scores.reshape(n, -1).argmax(axis=1)
-        rows, columns = np.divmod(best, len(second))
-        return scores.reshape(n, -1).max(axis=1), (relation.anchors[0], np.column_stack((first[rows], second[columns])))
+        scores, found = score_three(relation.predicate, things, weights, groups)
+        return scores, (relation.anchors[0], found)
 
     def _in_scene(self, predicate: str) -> FloatArray:
         """A place in the whole scene: across the image for the camera, among the objects for other viewers."""
@@ -318,16 +329,3 @@ class Scene:
         return np.flatnonzero(
             live & (relation >= min(bar, self.settings.holds)) & (relation >= self.settings.min_relation)
         )
-
-
-def _shaped(things: Extents, indices: NDArray[np.intp], shape: tuple[int, int, int]) -> Extents:
-    taken = things.take(indices)
-    full = (*shape, 3)
-    return Extents(
-        taken.low.reshape(full),
-        taken.high.reshape(full),
-        taken.center.reshape(full),
-        taken.heading.reshape(full),
-        taken.hollow.reshape(shape),
-        things.solid,
-    )

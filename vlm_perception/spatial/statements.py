@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from vlm_perception.spatial import wording
+from vlm_perception.spatial.choice import choose
 from vlm_perception.spatial.evidence import anchors_of, grounding
 from vlm_perception.spatial.scene import Scene
 from vlm_perception.types import Entity, Grounding, Query, Resolution, Role, Status
@@ -41,12 +42,17 @@ def verify(query: Query, scene: Scene) -> Resolution:
 
 def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
     """Whether a claim holds, the objects that show it (or that should have), and why."""
+    if claim.subject is not None:
+        return _check_of(claim, claim.subject, scene)
     reading = scene.read(claim)
     candidates = _several(reading.detection, scene)
     name = wording.described(claim)
+    least, most = claim.bounds or (1, None)
     if not candidates:
         if claim.number == 0:
             return True, [], f"there is no {name}"
+        if least == 0:
+            return True, [], f"I see {wording.counted(claim, 0)}"
         bare = replace(claim, phrase=claim.noun, attributes=(), relations=(), rankings=(), exclude=())
         others = _several(scene.read(bare).detection, scene)
         seen = (
@@ -61,6 +67,8 @@ def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
     n = len(holding)
     if claim.number == 0:
         return n == 0, holding, f"there is no {name}" if n == 0 else f"I see {wording.counted(claim, n)}"
+    if claim.bounds is not None:
+        return n >= least and (most is None or n <= most), holding or candidates, f"I see {wording.counted(claim, n)}"
     if claim.number is None:
         # "the bowls are on the plate" means all of them, "there are bowls" some.
         everyone = bool(n) and (n == len(candidates) or not claim.definite or not claim.relations)
@@ -77,6 +85,24 @@ def _check(claim: Entity, scene: Scene) -> tuple[bool, list[int], str]:
     blame = reading.failed or next(iter(claim.relations), None)
     what = wording.relation_words(blame) if blame is not None else "as described"
     return False, candidates[:1], f"the {wording.name_of(claim)} is there, but not {what}".replace("not not ", "")
+
+
+def _check_of(claim: Entity, subject: Entity, scene: Scene) -> tuple[bool, list[int], str]:
+    """Whether what is claimed of all of several, or of the one that an order picks, holds for each of them."""
+    choice = choose(subject, scene)
+    chosen = [*choice.indices] or ([*choice.rivals] if choice.status is Status.AMBIGUOUS else [])
+    if not chosen:
+        return False, [], choice.message.rstrip(".")
+    reading = scene.read(claim)
+    if reading.missing is not None:
+        return False, chosen, f"I see no {wording.name_of(reading.missing)}"
+    named = set(_several(reading.detection, scene))
+    holding = [i for i in chosen if i in named and reading.relation[i] >= scene.settings.holds]
+    n = len(holding)
+    told = f"{n} of {wording.counted(subject, len(chosen))} {'is' if n == 1 else 'are'} so"
+    if subject.number == 1 and len(chosen) == 1:
+        told = f"the {wording.described(subject)} is {'' if n else 'not '}so"
+    return n == len(chosen), holding or chosen, told
 
 
 def _several(detection: np.ndarray[tuple[int, ...], np.dtype[np.float64]], scene: Scene) -> list[int]:
