@@ -1,6 +1,6 @@
 """How long everything takes: the stages that are not the model, and a model beside the plain library call.
 
-./dev bench [--model NAME [--random-weights]] [--json FILE]
+./dev bench [--model NAME [--random-weights [--new-tokens N]]] [--json FILE]
 
 With ``--random-weights`` a checkpoint of the model's real architecture is made on the spot, so that its speed can be
 measured without its weights. With random weights nothing sensible is found; what is not the model is therefore
@@ -13,44 +13,31 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
 from vlm_perception.evaluation.oracle import OracleModel
 from vlm_perception.evaluation.plain import plain_call
-from vlm_perception.evaluation.random_weights import random_checkpoint
+from vlm_perception.evaluation.random_weights import RECIPES, random_checkpoint
 from vlm_perception.evaluation.synthetic import TableBox, table_scene
+from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory, time_calls
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.registry import load_registry
+from vlm_perception.models.runtime import free_memory
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import ModelError, VlmPerceptionError
 
 COMMAND = "pick up the red box to the left of the blue box"
 PHRASES = ("red box", "blue box", "box")
 _NOT_MODEL = ("language", "geometry", "resolve")
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds over all repeats."""
-
-    p50: float
-    p95: float
-
-    @staticmethod
-    def of(values_ms: Sequence[float]) -> Timing:
-        """Percentiles of a sample."""
-        return Timing(float(np.percentile(values_ms, 50)), float(np.percentile(values_ms, 95)))
 
 
 def five_boxes(folder: Path) -> RgbdRecDataset:
@@ -103,24 +90,29 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
             stages.setdefault("overhead", []).append(overhead)
         segmenter = DepthGrabCut()
         boxes = [instance.box_xyxy for instance in frame.instances]
-        stages["depth-grabcut"] = _time(
+        stages["depth-grabcut"] = time_calls(
             lambda: segmenter.segment(images.color_rgb, boxes, depth_m=images.depth_m), max(3, repeats // 10)
         )
     return {stage: Timing.of(values) for stage, values in stages.items()}
 
 
-def bench_model(name: str, device: str, repeats: int, *, random_weights: bool = False) -> dict[str, Any]:
+def bench_model(
+    name: str, device: str, repeats: int, *, dtype: str = "auto", random_weights: bool = False, new_tokens: int = 32
+) -> dict[str, Any]:
     """A model beside the plain ``transformers`` call on the same image, phrases or boxes.
 
     Args:
         name: registry name, hub id or folder; with ``random_weights`` a registry name.
         device: as in ``build_model``.
         repeats: calls of each.
+        dtype: as in ``build_model``.
         random_weights: make a checkpoint of the model's architecture instead of loading its own.
+        new_tokens: with ``random_weights``, how long each answer of a model that writes is: they never stop.
 
     Returns:
         ``ours``, of which ``network`` is spent in the networks' modules and ``around`` is not; ``plain`` (or
-        ``plain_missing``, why there is none); ``parameters_m`` in millions and the peak memory.
+        ``plain_missing``, why there is none); ``parameters_m`` in millions, the peak memory, and ``new_tokens`` where
+        the length of answers was fixed.
 
     Raises:
         ModelError: the model cannot be loaded, or has no recorded architecture.
@@ -131,83 +123,36 @@ def bench_model(name: str, device: str, repeats: int, *, random_weights: bool = 
         boxes = [instance.box_xyxy for instance in frame.instances]
     with tempfile.TemporaryDirectory() as folder:
         entry, spec = load_registry().get(name), name
+        options: dict[str, Any] = {}
         if random_weights:
-            entry, spec = random_checkpoint(name, Path(folder)), folder
-        _reset_peak_memory()
+            entry, spec = random_checkpoint(name, Path(folder), new_tokens=new_tokens), folder
+            options = dict(entry.defaults)
+            if RECIPES[entry.model_type].writes:
+                options["max_new_tokens"] = new_tokens
+            free_memory()
+        reset_peak_memory()
+        model: Any
         if entry is not None and entry.roles == ("segmenter",):
-            segmenter = build_segmenter(spec, device=device)
-            if segmenter is None:
+            model = build_segmenter(spec, device=device, dtype=dtype)
+            if model is None:
                 raise ModelError(f"'{name}' is no model, so there is nothing to measure")
-            model: Any = segmenter
-            ours: Callable[[], object] = lambda: segmenter.segment(image, boxes)  # noqa: E731
+            ours: Callable[[], object] = lambda: model.segment(image, boxes)  # noqa: E731
         else:
-            options = {} if entry is None or not random_weights else {**entry.defaults}
-            model = grounder = build_model(spec, device=device, options=options)
-            ours = lambda: grounder.detect([image], PHRASES)  # noqa: E731
+            model = build_model(spec, device=device, dtype=dtype, options=options)
+            ours = lambda: model.detect([image], PHRASES)  # noqa: E731
         result: dict[str, Any] = measure_call(ours, repeats)
-        result["peak_memory_mb"] = _peak_memory_mb()
+        result["peak_memory_mb"] = peak_memory_mb()
+        if "max_new_tokens" in options and random_weights:
+            result["new_tokens"] = options["max_new_tokens"]
         model.close()
+        generation = {**(entry.defaults if entry is not None else {}), **options}
         try:
-            call = plain_call(spec, device, image, PHRASES, boxes)
+            call = plain_call(spec, device, image, PHRASES, boxes, dtype=dtype, generation=generation)
         except ModelError as error:
             result["plain_missing"] = str(error)
         else:
-            result["plain"] = Timing.of(_time(call, repeats))
+            result["plain"] = Timing.of(time_calls(call, repeats))
     return result
-
-
-def measure_call(call: Callable[[], object], repeats: int) -> dict[str, Any]:
-    """Time a call, and how much of it is spent inside the outermost ``torch`` modules it runs.
-
-    Returns:
-        ``ours``, ``network`` and ``around``; ``parameters_m``, of the modules that ran, in millions.
-    """
-    import torch
-
-    depth, since, spent = 0, 0.0, 0.0
-    parameters: dict[int, int] = {}
-
-    def now() -> float:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def enter(module: Any, _: object) -> None:
-        nonlocal depth, since
-        depth += 1
-        if depth == 1:
-            parameters.update((id(p), p.numel()) for p in module.parameters())
-            since = now()
-
-    def leave(*_: object) -> None:
-        nonlocal depth, spent
-        depth -= 1
-        if depth == 0:
-            spent += now() - since
-
-    call()
-    whole: list[float] = []
-    network: list[float] = []
-    hooks = torch.nn.modules.module
-    handles = [
-        hooks.register_module_forward_pre_hook(enter),
-        hooks.register_module_forward_hook(leave, always_call=True),
-    ]
-    try:
-        for _ in range(repeats):
-            spent, start = 0.0, time.perf_counter()
-            call()
-            whole.append((time.perf_counter() - start) * 1e3)
-            network.append(spent * 1e3)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return {
-        "ours": Timing.of(whole),
-        "network": Timing.of(network),
-        "around": Timing.of([a - b for a, b in zip(whole, network, strict=True)]),
-        "parameters_m": sum(parameters.values()) / 1e6,
-    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -217,12 +162,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--random-weights", action="store_true", help="measure MODEL's architecture without its weights"
     )
+    parser.add_argument(
+        "--new-tokens", type=int, default=32, help="tokens of each answer of a model that writes, with --random-weights"
+    )
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    parser.add_argument("--repeats", type=int, default=100, help="of the stages; a model runs a fifth as often")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args(argv)
     if options.random_weights and not options.model:
         parser.error("--random-weights needs --model")
+    if options.repeats < 1 or options.new_tokens < 1:
+        parser.error("--repeats and --new-tokens must be at least 1")
     try:
         result: dict[str, Any] = {
             "frame": "640x480, 5 objects",
@@ -234,7 +185,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             result["model"] = options.model
             result["random_weights"] = options.random_weights
             result["model_ms"] = bench_model(
-                options.model, options.device, max(3, options.repeats // 5), random_weights=options.random_weights
+                options.model,
+                options.device,
+                max(1, options.repeats // 5),
+                dtype=options.dtype,
+                random_weights=options.random_weights,
+                new_tokens=options.new_tokens,
             )
     except VlmPerceptionError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -244,35 +200,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.json.write_text(json.dumps(result, indent=2, default=asdict) + "\n", encoding="utf-8")
         print(f"wrote {options.json}")
     return 0
-
-
-def _time(call: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each call, after one to warm up; calls return only when the work is done."""
-    call()
-    values = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        values.append((time.perf_counter() - start) * 1e3)
-    return values
-
-
-def _reset_peak_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory_mb() -> float:
-    """Of the GPU where there is one, else of this process."""
-    import torch
-
-    if torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 def _print(result: Mapping[str, Any]) -> None:
@@ -295,6 +222,8 @@ def _print(result: Mapping[str, Any]) -> None:
         table.add_row("  overhead of all that is not the model", f"{share:.1%}", "")
     console = Console()
     console.print(table)
+    if "new_tokens" in model:
+        console.print(f"each answer is {model['new_tokens']} tokens long")
     if "plain_missing" in model:
         console.print(f"no plain call: {model['plain_missing']}")
     if model:

@@ -10,6 +10,7 @@ import numpy as np
 
 from vlm_perception.models.base import Capabilities, Heatmap, RgbImage
 from vlm_perception.models.boxes import clip_boxes, cxcywh_to_xyxy, nms
+from vlm_perception.models.device_images import device_images
 from vlm_perception.models.heads.base import Head, HeadMap, HeadOutput, HeadParts
 from vlm_perception.models.heads.grounding_dino import GroundingDinoHead
 from vlm_perception.models.heads.omdet import OmDetTurboHead
@@ -47,6 +48,7 @@ OPTION_NAMES = (
     "task",
     "max_phrases",
     "calibrated",
+    "device_preprocessing",
 )
 
 
@@ -249,7 +251,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
         model=load_weights(
             checkpoint, auto, placement, options=options.values, keep_float32=True, hot=HEADS[model_type].hot
         ),
-        image_processor=load_image_processor(checkpoint),
+        image_processor=device_images(load_image_processor(checkpoint), placement, options),
         tokenizer=load_tokenizer(checkpoint),
         placement=placement,
         options={**beside.values, **options.values},

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.loading import Checkpoint, load_image_processor, load_weights
+from vlm_perception.models.device_images import device_images
+from vlm_perception.models.loading import Checkpoint, image_device, load_image_processor, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import (
     Placement,
@@ -43,7 +44,7 @@ CLASSES: Final[Mapping[str, str]] = {
 }
 _PADDED: Final = ("sam", "sam_hq")
 
-OPTION_NAMES = ("multimask", "hq_token_only", "threshold", "mask_threshold")
+OPTION_NAMES = ("multimask", "hq_token_only", "threshold", "mask_threshold", "device_preprocessing")
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +192,10 @@ def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Option
         options=options.values,
         keep_float32=True,
     )
-    prepare = _padding(checkpoint, placement) if model_type in _PADDED else stretching(checkpoint, placement)
+    if model_type in _PADDED:
+        prepare = _padding(checkpoint, placement, options)
+    else:
+        prepare = stretching(checkpoint, placement)
     return PromptableMasks(checkpoint.name, model, prepare, placement, options)
 
 
@@ -223,12 +227,16 @@ def stretching(checkpoint: Checkpoint, placement: Placement) -> Callable[[RgbIma
     return prepare
 
 
-def _padding(checkpoint: Checkpoint, placement: Placement) -> Callable[[RgbImage], NetworkImage]:
-    """SAM, SAM-HQ: the longest side fills the square, the rest is padding; all by the library's processor."""
+def _padding(
+    checkpoint: Checkpoint, placement: Placement, options: Options
+) -> Callable[[RgbImage], NetworkImage]:
+    """SAM, SAM-HQ: the longest side fills the square, the rest is padding, as the library's processor has it."""
     processor = load_image_processor(checkpoint)
+    images = device_images(processor, placement, options)
 
     def prepare(image_rgb: RgbImage) -> NetworkImage:
-        batch = processor(images=image_rgb, return_tensors="pt", input_data_format="channels_last")
+        where = image_device(processor, placement)
+        batch = images(images=image_rgb, return_tensors="pt", input_data_format="channels_last", **where)
         height, width = image_rgb.shape[:2]
         new_height, new_width = (int(value) for value in batch["reshaped_input_sizes"][0])
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from vlm_perception.models.base import RgbImage
+from vlm_perception.models.device_images import FILTERS, resize, upload
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.runtime import Placement, import_torch, import_transformers
 from vlm_perception.types import BoxXyxy, ModelError
-
-# Numbers of PIL's filters, as processor configurations hold them.
-_FILTERS: Final[Mapping[int, str]] = {2: "bilinear", 3: "bicubic"}
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,12 @@ class SquareImages:
 
     def __call__(self, image_rgb: RgbImage, placement: Placement) -> Any:
         """(H, W, 3) uint8 -> (1, 3, height, width) float32 on the device."""
-        return self._normalised(self._resized(self._upload(image_rgb, placement)))
+        return self._normalised(self._resized(upload([image_rgb], placement)))
 
     def batch(self, images_rgb: Sequence[RgbImage], placement: Placement) -> Any:
         """(H, W, 3) uint8 each, sizes may differ -> (N, 3, height, width) float32 on the device."""
         torch = import_torch()
-        return self._normalised(torch.cat([self._resized(self._upload(image, placement)) for image in images_rgb]))
+        return self._normalised(torch.cat([self._resized(upload([image], placement)) for image in images_rgb]))
 
     def crops(self, image_rgb: RgbImage, boxes_xyxy: Sequence[BoxXyxy], placement: Placement) -> Any:
         """A square around each box, with the image's own surroundings; what lies outside the image is the mean color.
@@ -57,7 +55,7 @@ class SquareImages:
             (N, 3, height, width) float32 on the device.
         """
         torch = import_torch()
-        whole = self._upload(image_rgb, placement)
+        whole = upload([image_rgb], placement)
         fill = torch.tensor(self.mean, device=whole.device).view(1, 3, 1, 1) * 255.0
         parts = []
         for x1, y1, x2, y2 in boxes_xyxy:
@@ -71,18 +69,8 @@ class SquareImages:
             parts.append(self._resized(square))
         return self._normalised(torch.cat(parts))
 
-    @staticmethod
-    def _upload(image_rgb: RgbImage, placement: Placement) -> Any:
-        torch = import_torch()
-        return torch.from_numpy(image_rgb.copy()).to(placement.device).permute(2, 0, 1)[None].float()
-
     def _resized(self, pixels: Any) -> Any:
-        torch = import_torch()
-        pixels = torch.nn.functional.interpolate(
-            pixels, (self.height, self.width), mode=self.interpolation, antialias=True, align_corners=False
-        )
-        # The library resizes in 8 bits, so its values are whole.
-        return pixels.round().clamp(0, 255) / 255.0
+        return resize(pixels, (self.height, self.width), self.interpolation) / 255.0
 
     def _normalised(self, pixels: Any) -> Any:
         torch = import_torch()
@@ -113,7 +101,7 @@ def _from_config(config: Mapping[str, Any], name: str) -> SquareImages:
             width,
             tuple(float(value) for value in config["image_mean"]),
             tuple(float(value) for value in config["image_std"]),
-            _FILTERS[int(config.get("resample") or 2)],
+            FILTERS[int(config.get("resample") or 2)],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
