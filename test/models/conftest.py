@@ -10,6 +10,16 @@ from vlm_perception.models.factory import build_model
 sys.path.insert(0, str(Path(__file__).parent))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def empty_hub_cache(tmp_path_factory):
+    """What this machine has downloaded changes nothing here."""
+    from huggingface_hub import constants
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "HF_HUB_CACHE", str(tmp_path_factory.mktemp("hub")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_checkpoints(tmp_path_factory):
     """``tiny_checkpoints(kind)`` -> folder in hub layout, built on first use."""

@@ -66,7 +66,7 @@ def test_molmo_counts_with_points_as_evidence(molmo, monkeypatch):
 @pytest.mark.parametrize("size", SIZES)
 def test_molmo_images_and_text_agree(molmo, size):
     """As many patch tokens in the text as the image processor made patches, all of them marked as image."""
-    batch = molmo._dialect._chat(image_of(size), "x")
+    batch = molmo._dialect._chat(image_of(size), "x", molmo.placement)
     rows = batch["image_grids"][0]
     patches = int(rows[0] * rows[1] + rows[2] * rows[3])
     ids = molmo._dialect._chat.tokenizer.convert_tokens_to_ids(["<im_patch>", "<im_start>", "<low_res_im_start>", "<im_col>"])

@@ -290,6 +290,7 @@ def test_qwen_inputs_from_parts_are_the_processors(tiny_checkpoints, kind):
 
     from vlm_perception.models.dialects.chat import ChatInputs
     from vlm_perception.models.loading import Checkpoint, load_image_processor, load_tokenizer
+    from vlm_perception.models.runtime import Placement
 
     checkpoint = Checkpoint("x", str(tiny_checkpoints(kind)))
     images, tokenizer = load_image_processor(checkpoint), load_tokenizer(checkpoint)
@@ -300,8 +301,9 @@ def test_qwen_inputs_from_parts_are_the_processors(tiny_checkpoints, kind):
         return "<|image_pad|>" * int(pixels["image_grid_thw"][0].prod() // images.merge_size**2)
 
     parts = ChatInputs(None, tokenizer, images, "<|image_pad|>", expand, ("<|image_pad|>",), {})
-    ours = parts(image_of(), "find it")
-    theirs = dataclasses.replace(parts, processor=processor)(image_of(), "find it")
+    cpu = Placement("cpu", "float32")
+    ours = parts(image_of(), "find it", cpu)
+    theirs = dataclasses.replace(parts, processor=processor)(image_of(), "find it", cpu)
     assert set(theirs) <= set(ours)
     for name, value in theirs.items():
         assert torch.equal(torch.as_tensor(ours[name]), torch.as_tensor(value)), name

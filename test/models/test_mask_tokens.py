@@ -226,7 +226,7 @@ def test_what_is_no_archive_is_refused(tmp_path):
     for content in (b"", b"version https://git-lfs.github.com/spec/v1\n", whole[: len(whole) // 2],
                     (tmp_path / "one.npy").read_bytes()):  # fmt: skip
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"mask decoder .*vae-oid.npz: .*To get the file: hf download"):
+        with pytest.raises(ModelError, match=r"mask decoder .*vae-oid.npz: .*To get it, run `hf download"):
             read_arrays(path)
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 0xFF
@@ -364,13 +364,27 @@ def test_the_file_may_lie_elsewhere(tiny_checkpoints, folder):
     assert not model.capabilities.masks
 
 
+def test_the_file_is_found_in_the_hubs_cache(tiny_checkpoints, tmp_path, monkeypatch):
+    """Where the documented ``hf download`` leaves it."""
+    from huggingface_hub import constants
+
+    space = tmp_path / "spaces--big-vision--paligemma-hf"
+    for folder_ in (space / "refs", space / "snapshots" / "abc"):
+        folder_.mkdir(parents=True)
+    (space / "refs" / "main").write_text("abc")
+    np.savez(space / "snapshots" / "abc" / FILE_NAME, **pass_through())
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert build_model(str(tiny_checkpoints("paligemma")), device="cpu").capabilities.masks
+    assert not build_model(str(tiny_checkpoints("paligemma")), device="cpu", options={"masks": False}).capabilities.masks
+
+
 def test_options_that_cannot_be_met(tiny_checkpoints, tmp_path):
     path = str(tiny_checkpoints("paligemma"))
-    with pytest.raises(ModelError, match=r"masks need the decoder .*option 'mask_decoder'.*hf download big-vision"):
+    with pytest.raises(ModelError, match=r"masks need the decoder .*hf download big-vision/paligemma-hf .*option 'mask_decoder'"):
         build_model(path, device="cpu", options={"masks": True})
     with pytest.raises(ModelError, match=r"there is no file .*nowhere.npz.*hf download"):
         build_model(path, device="cpu", options={"mask_decoder": str(tmp_path / "nowhere.npz")})
-    with pytest.raises(ModelError, match="there is no file .*vae-oid.npz"):
+    with pytest.raises(ModelError, match="there is no file .*hf download"):
         build_model(path, device="cpu", options={"mask_decoder": str(tmp_path)})
     with pytest.raises(ModelError, match="'masks' must be true or false"):
         build_model(path, device="cpu", options={"masks": "yes"})

@@ -265,6 +265,17 @@ def load_image_processor(checkpoint: Checkpoint) -> Any:
     return checkpoint.load(auto, backend="torchvision" if torchvision_works() else "pil")
 
 
+def image_device(image_processor: Any, placement: Placement) -> dict[str, str]:
+    """Arguments of an image processor's call that make it work where the model is.
+
+    The camera's bytes then go up once, and are resized and normalised there. Processors on torchvision can; those on
+    PIL work on the CPU, so they get no argument.
+    """
+    if placement.on_gpu and getattr(image_processor, "backend", "") == "torchvision":
+        return {"device": placement.device}
+    return {}
+
+
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """The checkpoint's tokenizer."""
     return checkpoint.load(import_transformers().AutoTokenizer)

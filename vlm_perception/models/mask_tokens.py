@@ -8,6 +8,7 @@ VQ-VAE; Beyer et al., "PaliGemma", 2024, for its use; architecture and array nam
 
 from __future__ import annotations
 
+import importlib.util
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -30,7 +31,7 @@ _CODEBOOK: Final = "_vq_vae._embedding"
 _WIDTHS: Final = (128, 128, 64, 32, 16)  # into each of the four transposed convolutions, and out of the last
 _RESIDUAL: Final = ("decoder.2.net", "decoder.3.net")
 _UPSAMPLING: Final = ("decoder.4", "decoder.6", "decoder.8", "decoder.10")
-_HOW_TO_GET: Final = f"hf download big-vision/paligemma-hf {FILE_NAME} --repo-type space --local-dir FOLDER"
+_HUB_SPACE: Final = "big-vision/paligemma-hf"
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
@@ -168,10 +169,10 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def load_mask_decoder(checkpoint: Checkpoint, placement: Placement, options: Options) -> MaskDecoder | None:
-    """The decoder that the options name, or the one that lies beside the weights.
+    """The decoder that the options name, else the one beside the weights, else the one in the hub's cache.
 
     Options:
-        mask_decoder: ``vae-oid.npz``, or a folder that holds it; default: the checkpoint's own (local) folder.
+        mask_decoder: ``vae-oid.npz``, or a folder that holds it.
         masks: true: the decoder has to be there; false: leave it alone.
 
     Returns:
@@ -184,19 +185,38 @@ def load_mask_decoder(checkpoint: Checkpoint, placement: Placement, options: Opt
     wanted = options.values.get("masks")
     if wanted is not None and not options.flag("masks"):
         return None
-    folder = Path(str(named)).expanduser() if named else Path(checkpoint.location)
-    path = folder / FILE_NAME if folder.is_dir() else folder
-    if not named and not (checkpoint.is_local and path.is_file()):
-        if wanted:
-            raise ModelError(
-                f"'{options.owner}': masks need the decoder of its mask tokens, which the checkpoint does not hold: name "
-                f"it with the option 'mask_decoder', or put {FILE_NAME} into the model's folder. {_get_it()}"
-            )
+    if named:
+        path: Path | None = _in_folder(Path(str(named)).expanduser())
+        if path is None:
+            raise ModelError(f"'{options.owner}': option 'mask_decoder': there is no file {named}. {_get_it()}")
+    else:
+        path = (_in_folder(Path(checkpoint.location)) if checkpoint.is_local else None) or _in_cache()
+    if path is not None:
+        return MaskDecoder(read_arrays(path), placement)
+    if wanted:
+        raise ModelError(
+            f"'{options.owner}': masks need the decoder of its mask tokens, which the checkpoint does not hold. {_get_it()}"
+        )
+    return None
+
+
+def _in_folder(path: Path) -> Path | None:
+    path = path / FILE_NAME if path.is_dir() else path
+    return path if path.is_file() else None
+
+
+def _in_cache() -> Path | None:
+    """The file as ``hf download`` leaves it; looks at the disk only."""
+    if importlib.util.find_spec("huggingface_hub") is None:
         return None
-    if not path.is_file():
-        raise ModelError(f"'{options.owner}': option 'mask_decoder': there is no file {path}. {_get_it()}")
-    return MaskDecoder(read_arrays(path), placement)
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(_HUB_SPACE, FILE_NAME, repo_type="space")
+    return Path(found) if isinstance(found, str) else None
 
 
 def _get_it() -> str:
-    return f"To get the file: {_HOW_TO_GET}"
+    return (
+        f"To get it, run `hf download {_HUB_SPACE} {FILE_NAME} --repo-type space`; or put {FILE_NAME} into the model's own "
+        "folder, or name it with the option 'mask_decoder'"
+    )

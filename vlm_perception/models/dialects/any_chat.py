@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import Size, fraction_to_pixels, per_mille_to_pixels, pixels_to_fraction
-from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
@@ -58,7 +58,8 @@ class AnyChatDialect:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt")
+        where = image_arguments(self._processor, placement)
+        batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt", **where)
         height, width = image_rgb.shape[:2]
         return on_device(dict(batch), placement, (width, height))
 

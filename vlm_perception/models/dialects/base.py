@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vlm_perception.models.generative import Encoded, Sizes
+from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.runtime import Placement, import_torch
 
@@ -12,6 +13,12 @@ from vlm_perception.models.runtime import Placement, import_torch
 def as_text(text: str, _: Sizes) -> Parsed:
     """A reader for answers that are words only."""
     return Parsed(text=" ".join(text.split()))
+
+
+def image_arguments(processor: Any, placement: Placement) -> dict[str, Any]:
+    """Arguments of a whole processor's call that make it work on the image where the model is, if it can."""
+    where = image_device(processor.image_processor, placement)
+    return {"images_kwargs": where} if where else {}
 
 
 def on_device(batch: Any, placement: Placement, network_wh: tuple[int, int]) -> Encoded:

@@ -13,8 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.loading import Checkpoint, load_image_processor, load_tokenizer, torchvision_works
-from vlm_perception.models.runtime import import_torch, import_transformers
+from vlm_perception.models.loading import (
+    Checkpoint,
+    image_device,
+    load_image_processor,
+    load_tokenizer,
+    torchvision_works,
+)
+from vlm_perception.models.runtime import Placement, import_torch, import_transformers
 from vlm_perception.types import ModelError
 
 
@@ -42,14 +48,16 @@ class ChatInputs:
     extra: dict[str, Any]
     prefix: str = ""
 
-    def __call__(self, image_rgb: RgbImage, prompt: str) -> dict[str, Any]:
-        """One image and one user turn."""
+    def __call__(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> dict[str, Any]:
+        """One image and one user turn; the image is worked on where the model is, if its processor can."""
+        where = image_device(self.image_processor, placement)
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
         template = self.processor if self.processor is not None else self.tokenizer
         text = template.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         if self.processor is not None:
-            return dict(self.processor(text=[text], images=[image_rgb], return_tensors="pt"))
-        pixels = dict(self.image_processor(images=[image_rgb], return_tensors="pt", **self.extra))
+            arguments = {"images_kwargs": where} if where else {}
+            return dict(self.processor(text=[text], images=[image_rgb], return_tensors="pt", **arguments))
+        pixels = dict(self.image_processor(images=[image_rgb], return_tensors="pt", **self.extra, **where))
         text = self.prefix + text.removeprefix(self.prefix).replace(self.placeholder, self.expand(pixels), 1)
         tokens = dict(self.tokenizer([text], return_tensors="pt", return_token_type_ids=False))
         ids = import_torch().tensor(self.tokenizer.convert_tokens_to_ids(list(self.image_tokens)))
@@ -127,7 +135,8 @@ def molmo_images(checkpoint: Checkpoint) -> Any:
 
         def normalize(self, image: Any, mean: Any, std: Any, **_: Any) -> Any:
             """Channel by channel."""
-            return (image - torch.as_tensor(mean).view(-1, 1, 1)) / torch.as_tensor(std).view(-1, 1, 1)
+            mean, std = (torch.as_tensor(values, device=image.device).view(-1, 1, 1) for values in (mean, std))
+            return (image - mean) / std
 
     return checkpoint.load(WithoutTorchvision)
 

@@ -37,7 +37,7 @@ class InternVLDialect:
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
-        batch = self._chat(image_rgb, prompt)
+        batch = self._chat(image_rgb, prompt, placement)
         batch.pop("mm_token_type_ids", None)
         height, width = image_rgb.shape[:2]
         return on_device(batch, placement, (width, height))

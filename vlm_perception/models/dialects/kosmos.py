@@ -7,7 +7,7 @@ from typing import Any
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
-from vlm_perception.models.dialects.base import on_device, with_article
+from vlm_perception.models.dialects.base import image_arguments, on_device, with_article
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
@@ -31,7 +31,8 @@ class KosmosDialect:
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
-        batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt")
+        where = image_arguments(self._processor, placement)
+        batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
         return on_device(batch, placement, (width, height))
 

@@ -27,7 +27,7 @@ class MolmoDialect:
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
         height, width = image_rgb.shape[:2]
-        return on_device(self._chat(image_rgb, prompt), placement, (width, height))
+        return on_device(self._chat(image_rgb, prompt, placement), placement, (width, height))
 
     def decode(self, tokens: object, prompt_length: int) -> str:
         """The continuation only."""

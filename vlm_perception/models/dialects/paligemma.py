@@ -8,7 +8,7 @@ from typing import Any
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
-from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.mask_tokens import MaskDecoder
 from vlm_perception.models.options import Options
@@ -41,7 +41,8 @@ class PaliGemmaDialect:
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
-        batch = self._processor(text="<image>" + prompt, images=image_rgb, return_tensors="pt")
+        where = image_arguments(self._processor, placement)
+        batch = self._processor(text="<image>" + prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
         encoded = on_device(batch, placement, (width, height))
         encoded.inputs.pop("labels", None)

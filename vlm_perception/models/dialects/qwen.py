@@ -50,7 +50,7 @@ class QwenDialect:
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
-        batch = self._chat(image_rgb, prompt)
+        batch = self._chat(image_rgb, prompt, placement)
         _, rows, columns = (int(value) for value in batch["image_grid_thw"][0])
         side = int(self._chat.image_processor.patch_size)
         return on_device(batch, placement, (columns * side, rows * side))

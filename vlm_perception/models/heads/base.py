@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
+from vlm_perception.models.loading import image_device
 from vlm_perception.models.runtime import Placement
 
 
@@ -41,11 +42,11 @@ class HeadParts:
 
     def pixels(self, images_rgb: Sequence[RgbImage]) -> Any:
         """The image processor's output on the device; images must be of one size."""
-        where = {}
-        if self.placement.on_gpu and type(self.image_processor).__name__[-3:] != "Pil":
-            where["device"] = self.placement.device  # the torchvision processors work on the GPU
         batch = self.image_processor(
-            images=list(images_rgb), return_tensors="pt", input_data_format="channels_last", **where
+            images=list(images_rgb),
+            return_tensors="pt",
+            input_data_format="channels_last",
+            **image_device(self.image_processor, self.placement),
         )
         return batch.to(self.placement.device)
 
