@@ -14,11 +14,33 @@ from vlm_perception.types import Status, VlmPerceptionError
 _EXIT_OK, _EXIT_NO_TARGET, _EXIT_ERROR = 0, 1, 2
 
 
+def _option(text: str) -> tuple[str, object]:
+    """``NAME=VALUE``, the value in YAML: ``compile=true``, ``threshold=0.3``."""
+    import yaml
+
+    name, equals, value = text.partition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return name.strip(), yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError) as error:
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, e.g. boxes_from=heatmap, got '{text}'") from error
+
+
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="tabletop", help="registry name, hub id or local folder")
     parser.add_argument("--segmenter", default="depth-grabcut", help="registry name, or 'none'")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
     parser.add_argument("--threshold", type=float, default=None, help="lowest score (default: the model's)")
+    parser.add_argument(
+        "--option",
+        dest="model_options",
+        type=_option,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the model, e.g. boxes_from=heatmap; may be repeated",
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +115,7 @@ def _ground(options: argparse.Namespace) -> int:
 
     frame = load_frame(options.color, options.depth, options.camera)
     pipeline = Pipeline(
-        build_model(options.model, device=options.device),
+        build_model(options.model, device=options.device, options=dict(options.model_options)),
         build_segmenter(options.segmenter, device=options.device),
         PipelineSettings(score_threshold=options.threshold),
     )
@@ -129,6 +151,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             segmenter=options.segmenter,
             device=options.device,
             threshold=options.threshold,
+            model_options=dict(options.model_options),
             oracle_detections=options.oracle_detections,
             json_file=options.json,
             report_dir=options.report,

@@ -81,7 +81,7 @@ def _describe(options: argparse.Namespace) -> int:
     task = DescribeTask(options.task or _default_task(options.text, bool(points or box)))
     request = DescribeRequest(task, options.text, region_xyxy=box, points_uv=points)
     frame = _frame(options)
-    model = build_model(options.model, device=options.device)
+    model = build_model(options.model, device=options.device, options=dict(options.model_options))
     if options.heatmap is not None:
         require(model, "heatmaps")
     segmenter = build_segmenter(options.segmenter, device=options.device)

@@ -154,7 +154,7 @@ def test_the_registrys_tasks_are_the_dialects(model_of):
     for entry in rows:
         capabilities = model_of(entry.model_type).capabilities
         declared = {name for name in ("detects", "masks", "points", "captions", "answers", "counts", "reads_text",
-                                      "describes_regions") if getattr(capabilities, name)}  # fmt: skip
+                                      "describes_regions", "heatmaps") if getattr(capabilities, name)}  # fmt: skip
         assert declared == set(entry.tasks), entry.name
 
 

@@ -176,5 +176,5 @@ def test_levels_and_padding():
 
 def test_who_gives_heatmaps():
     able = who_can("heatmaps")
-    assert {"tabletop", "grounding-dino-tiny", "clipseg-rd64", "clip-base"} <= set(able)
-    assert "florence-2-base" not in able
+    assert {"tabletop", "grounding-dino-tiny", "clipseg-rd64", "clip-base", "florence-2-base", "molmo2-4b"} <= set(able)
+    assert "sam3" not in able

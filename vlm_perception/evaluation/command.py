@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class EvaluateOptions:
     segmenter: str = "depth-grabcut"
     device: str = "auto"
     threshold: float | None = None
+    model_options: Mapping[str, object] = field(default_factory=dict)
     oracle_detections: bool = False
     json_file: Path | None = None
     report_dir: Path | None = None
@@ -68,7 +69,7 @@ def _run_rgbd_rec(options: EvaluateOptions) -> dict[str, Any]:
     if options.oracle_detections:
         model = segmenter = OracleModel()
     else:
-        model = build_model(options.model, device=options.device)
+        model = build_model(options.model, device=options.device, options=options.model_options)
         segmenter = build_segmenter(options.segmenter, device=options.device)
     pipeline = Pipeline(model, segmenter, PipelineSettings(score_threshold=options.threshold))
     with _progress() as on_progress:
@@ -85,7 +86,7 @@ def _run_refcoco(options: EvaluateOptions) -> dict[str, Any]:
     if options.report_dir is not None:
         raise CommandError(f"--report needs an rgbd-rec/1 folder; {options.folder} is a RefCOCO file")
     expressions = load_refcoco(options.folder)[: options.limit]
-    model = build_model(options.model, device=options.device)
+    model = build_model(options.model, device=options.device, options=options.model_options)
     with _progress() as on_progress:
         result = evaluate_refcoco(
             expressions, model, dataset=options.folder.stem, threshold=options.threshold, on_progress=on_progress

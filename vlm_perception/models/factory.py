@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from vlm_perception.models import heatmap_grounder
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.loading import Checkpoint, missing_modules
 from vlm_perception.models.options import Options
@@ -75,7 +76,8 @@ def build_model(
         device: "auto", "cpu", "cuda", "cuda:N".
         dtype: "auto" (half precision on a GPU), "float32", "float16", "bfloat16".
         offline: never touch the network; None leaves it to ``HF_HUB_OFFLINE``.
-        options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``.
+        options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``. Besides those of
+            the family, ``boxes_from`` and ``heat_threshold``, see :mod:`vlm_perception.models.heatmap_grounder`.
 
     Raises:
         ModelError: it is unknown or cannot be loaded; the message says what to do.
@@ -172,8 +174,13 @@ def _build(
             f"{role}s are: {', '.join(_names(registry, role))}"
         )
     checked = Options(values, spec)
-    checked.check_names(module.OPTION_NAMES)
-    return load(checkpoint, choose_placement(device, dtype), checked)
+    if role != "grounder":
+        checked.check_names(module.OPTION_NAMES)
+        return load(checkpoint, choose_placement(device, dtype), checked)
+    checked.check_names((*module.OPTION_NAMES, *heatmap_grounder.OPTION_NAMES))
+    heat_threshold = heatmap_grounder.heat_threshold_of(checked)
+    model = load(checkpoint, choose_placement(device, dtype), checked)
+    return model if heat_threshold is None else heatmap_grounder.from_heatmaps(model, heat_threshold)
 
 
 def _checkpoint(name: str, location: str, offline: bool | None) -> Checkpoint:

@@ -13,19 +13,22 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vlm_perception.models.base import Capabilities, GroundedText, Mention, RgbImage
+from vlm_perception.models.base import Capabilities, GroundedText, Heatmap, Mention, RgbImage
 from vlm_perception.models.boxes import nms
 from vlm_perception.models.capability import refuse
+from vlm_perception.models.heatmaps import check_request
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.polygons import fill_polygons
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, free_memory, inference, split_on_oom
+from vlm_perception.models.text_attention import METHODS, TextAttention
+from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoolMask, BoxXyxy, CommandError, Detection, ModelError
 
 _LOG = logging.getLogger(__name__)
 
-OPTION_NAMES = ("threshold", "max_new_tokens", "num_beams", "masks", "task")
+OPTION_NAMES = ("threshold", "max_new_tokens", "num_beams", "heatmap", "masks", "task")
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,19 @@ class Dialect(Protocol):
     def point(self, phrase: str) -> Ask | None:
         """A prompt that points."""
 
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """A prompt about a phrase, with the places of the image's tokens; None: their places are not known."""
+
 
 class GenerativeModel:
     """A text-generating model behind GroundingModel and VisionLanguageModel.
 
     ``Detection.score`` is the geometric mean of the probabilities of the tokens of the answer the box stands
     in: the model's own confidence, not calibrated, and the same for all boxes of one answer.
+
+    Options:
+        threshold, max_new_tokens, num_beams: of the answers.
+        heatmap: "relative" (default) or "mean", see :mod:`vlm_perception.models.text_attention`.
     """
 
     def __init__(self, name: str, model: Any, dialect: Dialect, placement: Placement, options: Options) -> None:
@@ -105,6 +115,8 @@ class GenerativeModel:
         self._dialect = dialect
         self.placement = placement
         self._threshold = options.number("threshold", 0.0, low=0.0, high=1.0)
+        method = options.choice("heatmap", METHODS)
+        self._attention: TextAttention | None = TextAttention(name, model, placement, method)
         self._arguments = {
             "max_new_tokens": options.integer("max_new_tokens", 1024, low=1, high=32768),
             "num_beams": options.integer("num_beams", 1, low=1, high=16),
@@ -162,6 +174,28 @@ class GenerativeModel:
     def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.point`."""
         return self._say(image_rgb, self._dialect.point(clean_phrase(phrase)), "points")
+
+    def heatmap(self, image_rgb: RgbImage, phrase: str) -> Heatmap:
+        """Where it looks while it reads the phrase; see :class:`vlm_perception.models.base.HeatmapModel`.
+
+        The peak is 1 whatever the phrase, even for what is not there.
+        """
+        check_request(image_rgb, phrase)
+        attention = self._attention
+        if attention is None:
+            raise ModelError(f"'{self._name}' is closed; build it again")
+
+        def read(words: str) -> Reading:
+            reading = self._dialect.reading(image_rgb, words, self.placement)
+            if reading is None:
+                raise refuse(self._name, "heatmaps")
+            return reading
+
+        def work(batch: Sequence[str]) -> list[Heatmap]:
+            return [attention.heatmap(words, read, (image_rgb.shape[1], image_rgb.shape[0])) for words in batch]
+
+        (heat,) = split_on_oom(work, [clean_phrase(phrase)], what=self._name)
+        return heat
 
     def _say(self, image_rgb: RgbImage, ask: Ask | None, task: str) -> GroundedText:
         if ask is None:
@@ -231,7 +265,7 @@ class GenerativeModel:
     def close(self) -> None:
         """Free the network's memory."""
         if self._model is not None:
-            self._model = None
+            self._model = self._attention = None
             free_memory()
 
 

@@ -58,6 +58,13 @@ class Options:
             raise ModelError(f"'{self.owner}': option '{name}' must be true or false, got {value!r}")
         return value
 
+    def choice(self, name: str, known: Sequence[str]) -> str:
+        """One of several words, by default the first."""
+        value = self.values.get(name, known[0])
+        if value not in known:
+            raise ModelError(f"'{self.owner}': option '{name}' must be one of {', '.join(known)}, got {value!r}")
+        return str(value)
+
     def texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
         """Texts with one ``{}`` each, for a phrase."""
         value = self.values.get(name) or default

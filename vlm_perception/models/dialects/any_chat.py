@@ -18,6 +18,7 @@ from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, import_transformers
+from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoxXyxy, ModelError
 
 _Limits = Callable[[Size], tuple[float, float]]
@@ -100,6 +101,10 @@ class AnyChatDialect:
 
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """Boxes only."""
+        return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:  # noqa: ARG002
+        """How such a model cuts up an image is its own affair."""
         return None
 
     def _places(self, text: str, sizes: Sizes) -> Parsed:

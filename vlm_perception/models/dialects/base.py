@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from vlm_perception.models.generative import Encoded, Sizes
 from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.runtime import Placement, import_torch
+from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 
 
 def as_text(text: str, _: Sizes) -> Parsed:
@@ -32,6 +36,16 @@ def on_device(batch: Any, placement: Placement, network_wh: tuple[int, int]) -> 
                 value.to(placement.device, dtype) if value.is_floating_point() else value.to(placement.device)
             )
     return Encoded(inputs, network_wh)
+
+
+def in_prompt(encoded: Encoded, image_token_id: int, grids: Sequence[TokenGrid] | None = None) -> Reading:
+    """A prompt that holds a phrase and the image's tokens; without ``grids`` these are a square over the image."""
+    ids = encoded.inputs["input_ids"][0].cpu().numpy()
+    positions = np.flatnonzero(ids == image_token_id)
+    if grids is None:
+        side = round(len(positions) ** 0.5)
+        grids = (TokenGrid(row_by_row(side, side)),)
+    return Reading(encoded.inputs, tuple(ids.tolist()), positions, tuple(grids))
 
 
 def with_article(phrase: str) -> str:

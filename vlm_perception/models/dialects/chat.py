@@ -34,7 +34,7 @@ class ChatInputs:
         image_processor: its image processor.
         placeholder: what the chat template writes for an image.
         expand: the image processor's output -> what the placeholder becomes.
-        image_tokens: those that stand for the image in the text, placeholders and marks.
+        image_tokens: those that stand for the image in the text: first that of its parts, then marks.
         extra: further image processor arguments, as the processor sets them.
         prefix: what the processor puts before the chat's text.
     """
@@ -63,6 +63,11 @@ class ChatInputs:
         ids = import_torch().tensor(self.tokenizer.convert_tokens_to_ids(list(self.image_tokens)))
         pixels.pop("num_patches", None)
         return {**tokens, **pixels, "mm_token_type_ids": import_torch().isin(tokens["input_ids"], ids).long()}
+
+    @property
+    def image_token_id(self) -> int:
+        """The id of the token that stands for a part of the image."""
+        return int(self.tokenizer.convert_tokens_to_ids(self.image_tokens[0]))
 
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
-from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
+from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers import florence
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.prompts import clean_phrase
-from vlm_perception.models.runtime import Placement
+from vlm_perception.models.runtime import Placement, import_torch
+from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy, ModelError
 
 _LOCATE_TASKS: Final = ("<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>")
@@ -36,7 +38,13 @@ class FlorenceDialect:
         if self._task not in _LOCATE_TASKS:
             raise ModelError(f"'{options.owner}': option 'task' must be one of {_LOCATE_TASKS}, got '{self._task}'")
         self.capabilities = Capabilities(
-            detects=True, masks=self._masks, counts=True, captions=True, reads_text=True, describes_regions=True
+            detects=True,
+            masks=self._masks,
+            counts=True,
+            captions=True,
+            reads_text=True,
+            describes_regions=True,
+            heatmaps=True,
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
@@ -81,6 +89,21 @@ class FlorenceDialect:
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """It has no task for points."""
         return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The locating prompt, and the beginning of its answer, which repeats the phrase.
+
+        The first image token is the mean over all places; the others lie on a square.
+        """
+        encoded = self.encode(image_rgb, self._task + clean_phrase(phrase), placement)
+        tokenizer = self._processor.tokenizer
+        words = tokenizer(clean_phrase(phrase), add_special_tokens=False)["input_ids"]
+        answer = (tokenizer.eos_token_id, tokenizer.bos_token_id, *words)  # as BART begins every answer
+        ids = import_torch().tensor([answer], device=encoded.inputs["input_ids"].device)
+        prompt = in_prompt(encoded, self._processor.image_token_id)
+        side = round((len(prompt.image_positions) - 1) ** 0.5)
+        grids = (TokenGrid(row_by_row(side, side, first=1)),)
+        return replace(prompt, inputs={**encoded.inputs, "decoder_input_ids": ids}, text=answer, grids=grids)
 
 
 def _words(text: str, sizes: Sizes) -> Parsed:

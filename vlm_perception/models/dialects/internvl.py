@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels, pixels_to_per_mille
-from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, internvl_inputs
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
@@ -15,6 +18,7 @@ from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement
+from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
 
@@ -31,6 +35,7 @@ class InternVLDialect:
             counts=True,
             reads_text=True,
             describes_regions=True,
+            heatmaps=True,
             needs_gpu=True,
             languages=("en", "zh"),
         )
@@ -71,6 +76,26 @@ class InternVLDialect:
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """It gives boxes only."""
         return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The grounding prompt; a square of tokens a tile, row by row, and where there are several, one over all."""
+        (ask,) = self.locate([phrase])
+        encoded = self.encode(image_rgb, ask.prompt, placement)
+        prompt = in_prompt(encoded, self._chat.image_token_id)
+        tiles = len(encoded.inputs["pixel_values"])
+        side = round((len(prompt.image_positions) / tiles) ** 0.5)
+        if tiles == 1:
+            return replace(prompt, grids=(TokenGrid(row_by_row(side, side)),))
+        columns = tile_columns(tiles - 1, encoded.network_wh[0] / encoded.network_wh[1])
+        numbers = np.arange((tiles - 1) * side**2).reshape(-1, columns, side, side)
+        mosaic = numbers.transpose(0, 2, 1, 3).reshape(-1, columns * side)
+        whole = row_by_row(side, side, first=mosaic.size)
+        return replace(prompt, grids=(TokenGrid(mosaic), TokenGrid(whole)))
+
+
+def tile_columns(tiles: int, aspect: float) -> int:
+    """How many of the tiles lie side by side: the library takes the arrangement nearest to the image's width / height."""
+    return min((c for c in range(1, tiles + 1) if tiles % c == 0), key=lambda c: abs(aspect - c * c / tiles))
 
 
 def _places(text: str, sizes: Sizes) -> Parsed:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
@@ -14,9 +16,11 @@ from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.kosmos import parse_kosmos
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement
+from vlm_perception.models.token_grids import Reading, Through, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
 _CAPTION = "<grounding> An image of"
+_PATCH: Final = 14  # pixels a side, in every checkpoint
 
 
 class KosmosDialect:
@@ -26,7 +30,7 @@ class KosmosDialect:
         """Take over the checkpoint's processor."""
         self._processor = processor
         self.capabilities = Capabilities(
-            detects=True, counts=True, captions=True, answers=True, describes_regions=True
+            detects=True, counts=True, captions=True, answers=True, describes_regions=True, heatmaps=True
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
@@ -76,6 +80,24 @@ class KosmosDialect:
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """It gives boxes only."""
         return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The grounding prompt.
+
+        The 64 image tokens of the text are no places: each is an attention over all patches, the first column of which
+        is the class token.
+        """
+        (ask,) = self.locate([phrase])
+        encoded = self.encode(image_rgb, ask.prompt, placement)
+        mask = encoded.inputs["image_embeds_position_mask"][0].cpu().numpy()
+        width, height = encoded.network_wh
+        return Reading(
+            encoded.inputs,
+            tuple(encoded.inputs["input_ids"][0].tolist()),
+            np.flatnonzero(mask),
+            (TokenGrid(row_by_row(height // _PATCH, width // _PATCH)),),
+            Through("image_to_text_projection.x_attn", first=1),
+        )
 
 
 def _all(text: str, sizes: Sizes) -> Parsed:

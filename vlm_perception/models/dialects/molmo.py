@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels
-from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, molmo_inputs
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.molmo import parse_molmo
 from vlm_perception.models.runtime import Placement
+from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
 
@@ -22,7 +23,9 @@ class MolmoDialect:
     def __init__(self, chat: ChatInputs) -> None:
         """Take over the checkpoint's inputs."""
         self._chat = chat
-        self.capabilities = Capabilities(points=True, captions=True, answers=True, reads_text=True, needs_gpu=True)
+        self.capabilities = Capabilities(
+            points=True, captions=True, answers=True, reads_text=True, heatmaps=True, needs_gpu=True
+        )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.generative.Dialect`."""
@@ -56,6 +59,24 @@ class MolmoDialect:
     def point(self, phrase: str) -> Ask | None:
         """Every instance, one point each."""
         return Ask(f"Point to the {phrase}.", _points)
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The pointing prompt; tokens of the whole image small, then of its crops, which make one grid.
+
+        A token is a pool of patches, and the last of a row or column may reach beyond the image.
+        """
+        encoded = self.encode(image_rgb, f"Point to the {phrase}.", placement)
+        pool_rows, pool_columns = (int(value) for value in self._chat.image_processor.pooling_size)
+        pooled = encoded.inputs["image_token_pooling"].cpu().numpy()
+        low_rows, low_columns, rows, columns = encoded.inputs["image_grids"][0].tolist()
+        grids, first = [], 0
+        for height, width in ((low_rows, low_columns), (rows, columns)):
+            numbers = row_by_row(height, width, first)
+            patches = pooled[numbers].reshape(height, width, pool_rows, pool_columns) >= 0
+            high, wide = (int(patches.any(axis=axes).sum()) for axes in ((1, 3), (0, 2)))
+            grids.append(TokenGrid(numbers, (width * pool_columns / wide, height * pool_rows / high)))
+            first += height * width
+        return in_prompt(encoded, self._chat.image_token_id, grids)
 
 
 def _points(text: str, sizes: Sizes) -> Parsed:

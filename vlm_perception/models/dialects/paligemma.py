@@ -8,7 +8,7 @@ from typing import Any
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
-from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
+from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.mask_tokens import MaskDecoder
 from vlm_perception.models.options import Options
@@ -16,6 +16,7 @@ from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.paligemma import parse_paligemma
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement
+from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoolMask, BoxXyxy
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +37,13 @@ class PaliGemmaDialect:
         if mask_decoder is None and options.values.get("masks") is None:
             _LOG.info("'%s' gives boxes only: no decoder of its mask tokens (option 'mask_decoder')", options.owner)
         self.capabilities = Capabilities(
-            detects=True, masks=mask_decoder is not None, counts=True, captions=True, answers=True, reads_text=True
+            detects=True,
+            masks=mask_decoder is not None,
+            counts=True,
+            captions=True,
+            answers=True,
+            reads_text=True,
+            heatmaps=True,
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
@@ -81,6 +88,11 @@ class PaliGemmaDialect:
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """It gives boxes only."""
         return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The prompt that locates; a token a patch."""
+        (ask,) = self.locate([phrase])
+        return in_prompt(self.encode(image_rgb, ask.prompt, placement), self._processor.image_token_id)
 
 
 def _boxes(text: str, sizes: Sizes) -> Parsed:

@@ -13,7 +13,7 @@ from vlm_perception.models.codecs import (
     qwen_resized,
     resized_to_pixels,
 )
-from vlm_perception.models.dialects.base import as_text, on_device
+from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, qwen_inputs
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
@@ -21,6 +21,7 @@ from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement
+from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
 
@@ -44,6 +45,7 @@ class QwenDialect:
             counts=True,
             reads_text=True,
             describes_regions=True,
+            heatmaps=True,
             needs_gpu=True,
             languages=("en", "zh", "de", "fr", "es", "it", "pt", "ja", "ko", "ru", "ar", "vi"),
         )
@@ -108,6 +110,15 @@ class QwenDialect:
             '{"point_2d": [x, y], "label": the name}.'
         )
         return Ask(prompt, self._places)
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
+        """The prompt that locates; a token for every 2 x 2 patches."""
+        (ask,) = self.locate([phrase])
+        encoded = self.encode(image_rgb, ask.prompt, placement)
+        _, rows, columns = encoded.inputs["image_grid_thw"][0].tolist()
+        merge = int(self._chat.image_processor.merge_size)
+        grid = TokenGrid(row_by_row(rows // merge, columns // merge))
+        return in_prompt(encoded, self._chat.image_token_id, (grid,))
 
     def _places(self, text: str, sizes: Sizes) -> Parsed:
         if self._per_mille:
