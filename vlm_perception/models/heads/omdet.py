@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from vlm_perception.models.base import RgbImage
+from vlm_perception.models.fusing import fuse_for_inference
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import import_torch, inference
@@ -31,6 +32,7 @@ class OmDetTurboHead:
     def __init__(self, parts: HeadParts) -> None:
         """Take over a loaded checkpoint."""
         self._parts = parts
+        fuse_for_inference(parts.model)
         self._task = str(parts.options.get("task") or "Detect {}.")
         self._max_phrases = int(parts.options.get("max_phrases") or 0)
         text_config = parts.model.config.text_config
