@@ -10,7 +10,7 @@ from vlm_perception.language.attributes import take_attribute
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
-from vlm_perception.types import Attribute, Entity, Query, Ranking, Relation, Task
+from vlm_perception.types import Attribute, CommandError, Entity, Query, Ranking, Relation, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
@@ -21,6 +21,7 @@ EXISTS: Final = ("is there", "are there", "there is", "there are", "do you see",
                   "does scene contain", "does scene show", "does image contain", "can we see", "you see", "you can see", "i see",
                   "i can see", "there was", "there were", "do we have", "do you have", "have we got", "we see", "we have")  # fmt: skip
 
+_POSTURES: Final = frozenset("sitting standing lying laying hanging hidden parked".split())
 _HAD: Final = {
     tuple(f"{words} {it}".split()): name
     for words, name in {"in": "contains", "inside": "contains", "on": "supports", "on top of": "supports"}.items()
@@ -73,6 +74,8 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
         if cursor.take_any(lx.INTENSIFIERS - {"right", "somewhere"}) and not is_content(cursor.word()):
             cursor.pos = start
         attribute = take_attribute(cursor, predicative=True)
+        if attribute is None and cursor.word() in _POSTURES and cursor.word(1) in {"", ",", ".", "?", "!", "and"}:
+            attribute = Attribute("state", cursor.take_any(_POSTURES))  # "how many people are sitting"
         if attribute is not None and not is_content(cursor.word()):
             draft.attributes.append(attribute)
         elif attribute is not None:
@@ -85,12 +88,15 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
     if not (draft.attributes or draft.relations or draft.rankings or draft.exclude):
         if cursor.word() in lx.ARTICLES:  # "the thing on the left is a mug"
             other = reader.entity()
+            if other is not None and other.noun in {"size", "color", "kind", "type", "shape", "height", "material"}:
+                raise CommandError(f'whether things have "{other.text}" cannot be checked; say the {other.noun} itself')
             if other is not None and other.noun != THING:
                 return _with_attributes(
                     replace(subject, noun=other.noun, relations=(*subject.relations, *other.relations)),
                     other.attributes,
                     negated=negated,
                 )
+            cursor.pos = whole
         return None
     relations = [replace(r, negated=r.negated != negated) for r in draft.relations]
     described = _with_attributes(subject, tuple(draft.attributes), negated=negated)
@@ -109,7 +115,8 @@ def _ranked(reader: ClauseReader, subject: Entity) -> tuple[Ranking, ...] | None
     cursor.skip_articles()
     first = cursor.word()
     cursor.pos = start
-    if first not in lx.SUPERLATIVES and first not in lx.ORDINALS:
+    named = cursor.word() == "the" and first in lx.GENERIC_NOUNS  # "the one furthest to the left"
+    if first not in lx.SUPERLATIVES and first not in lx.ORDINALS and not named:
         return None
     among = reader.entity()
     reader.mentions = mentions
@@ -237,8 +244,15 @@ def read_existing(reader: ClauseReader) -> list[Entity]:
 
 def read_said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     """The subjects with what the verb after them says: "is red", "contains a can", "touches the plate"."""
+    having = (
+        reader.cursor.word() in {"has", "have"} or reader.cursor.word(2) == "have" or reader.cursor.word(1) == "have"
+    )
+    if any(s.text.lower().startswith("most ") for s in subjects):
+        raise CommandError('"most" of them is no exact number; say "all", or ask "how many"')
     claims = _said_of(reader, subjects)
-    if len(claims) != len(subjects):
+    if having and any(s.number != 1 for s in subjects) and any(c.noun != s.noun for c in claims for s in subjects):
+        raise CommandError("whether each of several has a part cannot be checked at once; say one of them")
+    if having or len(claims) != len(subjects):
         return claims
     return [claimed(subject, claim) for subject, claim in zip(subjects, claims, strict=True)]
 
@@ -252,7 +266,7 @@ def _said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     verb = cursor.take_any(lx.BE | lx.STANDS)
     if verb:
         cursor.take("there")
-    elif cursor.take_any({"holds", "supports", "carries"}):
+    elif cursor.take_any({"holds", "supports", "carries", "hold", "support", "carry"}):
         held = [Relation("holds", (e,), negated) for e in reader.entities()]
         return [replace(s, relations=(*s.relations, *held)) for s in subjects]
     elif cursor.word() in {"has", "have"}:
@@ -265,6 +279,8 @@ def _said_of(reader: ClauseReader, subjects: list[Entity]) -> list[Entity]:
     elif cursor.take_any({"touches", "touch", "faces", "face", "surrounds"}):
         predicate = {"to": "touching", "fa": "facing", "su": "around"}[cursor.tokens[cursor.pos - 1].word[:2]]
         anchors = reader.entities()
+        if not anchors and predicate == "touching":  # "the mugs touch"
+            anchors = [Entity(subjects[0].noun, subjects[0].noun, definite=False, text="each other")]
         return [
             replace(s, relations=(*s.relations, *(Relation(predicate, (a,), negated) for a in anchors)))
             for s in subjects

@@ -12,7 +12,7 @@ from vlm_perception.language.coordination import share_noun
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.motions import Motion, find_motion, find_tool
 from vlm_perception.language.noun_phrases import NounPhraseReader
-from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back
+from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back, own_side
 from vlm_perception.language.tokens import Cursor
 from vlm_perception.language.verbs import PARTICLES, find_verb
 from vlm_perception.types import CommandError, Entity, Relation, Role, RoleEntity, Task
@@ -61,6 +61,9 @@ class ClauseReader(NounPhraseReader):
         self.plan = Plan()
         self.last_targets: list[Entity] = []
         self.last_destination: Entity | None = None
+        self.last_mention: Entity | None = (
+            None  # of the clauses before this one: where it put something, else what it acted on
+        )
 
     def starts_clause(self) -> bool:
         """Whether a verb stands here, mid-sentence."""
@@ -93,8 +96,16 @@ class ClauseReader(NounPhraseReader):
                 continue
             frame, base, cursor.pos = verb
             self._clause(frame, base)
+            self._remember()
             first = False
         return self.plan
+
+    def _remember(self) -> None:
+        action, role, i = self.plan.steps[-1] if self.plan.steps else ("", Role.TARGET, -1)
+        if role is Role.TARGET and action in {"open", "turn on", "pull"} and 0 <= i < len(self.plan.targets):
+            self.last_mention = self.plan.targets[i]  # "open the drawer and put the bowl in it"
+        else:
+            self.last_mention = None
 
     def _unknown_verb(self) -> tuple[str, str, int] | None:
         """A word that opens the command and stands before an article is a verb, whatever it means ("wipe", "juggle")."""
@@ -482,7 +493,8 @@ class ClauseReader(NounPhraseReader):
             said = cursor.text(start, cursor.pos)
             raise CommandError(f'"{base} ... {said}" what? say the thing, for example "{said} the plate"')
         for entity in places:
-            self._add_destination(base, entity, predicate)
+            sided = own_side(cursor, start, start + 4, predicate, entity) if anchored else predicate
+            self._add_destination(base, entity, sided)
         if len(places) == 1:
             self._narrow(predicate)
 
@@ -572,6 +584,8 @@ class ClauseReader(NounPhraseReader):
         return self.last_destination is not None or any(all(t is not now for now in targets) for t in self.plan.targets)
 
     def _referent(self, targets: list[Entity]) -> Entity:
+        if self.last_mention is not None and all(self.last_mention is not now for now in targets):
+            return self.last_mention
         earlier = [t for t in self.plan.targets if all(t is not now for now in targets)]
         if self.last_destination is not None and all(self.last_destination is not now for now in targets):
             return self.last_destination

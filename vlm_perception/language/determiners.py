@@ -49,6 +49,14 @@ def read_determiners(cursor: Cursor, d: Draft) -> None:
             cursor.pos += 2
             d.number, d.counted, d.determined, d.definite, d.chosen = 0, True, True, False, True
         elif (
+            word == "most"
+            and is_content(following)
+            and singular(_head_ahead(cursor, 1))[1]
+            and following not in lx.POSITIONS
+        ):
+            cursor.pos += 1
+            d.number, d.counted, d.determined, d.definite = None, True, True, False
+        elif (
             word == "most" and following == "of" and cursor.word(2) in lx.ARTICLES | lx.DEMONSTRATIVES | lx.POSSESSIVES
         ):
             cursor.pos += 2

@@ -32,6 +32,7 @@ class Draft:
     sibling: list[str] = field(
         default_factory=list
     )  # noun of the first of two anchors: "the red book and the blue one"
+    outer: Draft | None = None  # what it describes
     whatever: bool = False  # "something", "everything": of no kind that was mentioned before
     other: bool = False
     determined: bool = False

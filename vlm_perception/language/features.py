@@ -90,7 +90,7 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
     stop = begin
     while stop < cursor.end and (
         is_content(cursor.tokens[stop].word)
-        or cursor.tokens[stop].word in lx.BOUNDING | {"the", "a", "an", "and", "of", "its"}
+        or cursor.tokens[stop].word in lx.BOUNDING | {"the", "a", "an", "and", "of", "its", "another", "some"}
     ):
         if ANCHORED.find(cursor, stop) and cursor.tokens[stop].word in lx.PREPOSITIONS | {"left", "right"}:
             break

@@ -126,7 +126,7 @@ STANDS: Final = _words(
 POSTURES: Final = _words(
     "standing sitting lying laying placed located situated resting positioned kept found seated mounted stored stacked "
     "arranged hidden stuck inserted sticking hung pinned taped glued attached mounted perched balanced floating "
-    "leant parked plugged hooked tucked wedged leaned scattered spread stored hanging left currently visible also only "
+    "flying leant parked plugged hooked tucked wedged leaned scattered spread stored hanging left currently visible also only "
     "available set lain lined"
 )
 INTENSIFIERS: Final = _words(
@@ -138,9 +138,19 @@ GENERIC_NOUNS: Final = _words("thing things object objects item items one ones s
 OBJECT_PRONOUNS: Final = _words("it them they itself themselves")
 VIEWER: Final = _words("me you us myself yourself i we camera robot viewer observer")
 # Nouns for the scene itself, which no detector reports as an object.
-SCENE_NOUNS: Final = _words("image picture photo scene view frame screen workspace room camera here there")
+SCENE_NOUNS: Final = _words("image pic picture photo scene view frame screen workspace room camera here there")
 SURFACE_NOUNS: Final = _words(
     "table tabletop desk desktop counter countertop floor ground workbench bench workspace surface"
+)
+# What has a left and a right part of its own, on which things stand; of other things the left side is beside them.
+SIDED_NOUNS: Final = SURFACE_NOUNS | _words("shelf tray rack stove sofa couch bed sink mat board drawer cabinet")
+CLOTHES: Final = _words(
+    "shirt t-shirt tshirt jacket coat hat cap dress suit pants jeans shorts skirt sweater hoodie vest uniform helmet glasses gloves boots "
+    "shoes apron tie scarf blouse sweatshirt jersey overalls trousers costume gown robe sunglasses tank top"
+)
+PEOPLE: Final = _words(
+    "man men woman women person people guy guys girl girls boy boys lady ladies kid kids child children player players batter "
+    "gentleman dude baby toddler worker workers human"
 )
 PARTS: Final = _words(
     "drawer door handle lid compartment side leg edge corner part half section layer burner knob button top bottom front "

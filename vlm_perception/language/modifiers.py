@@ -12,7 +12,15 @@ from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.features import read_feature, read_trailing_word
 from vlm_perception.language.inversions import read_converse
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.language.prepositions import ANCHORED, KEY_PREDICATE, UNANCHORED, in_the_back, only_strengthens
+from vlm_perception.language.morphology import singular
+from vlm_perception.language.prepositions import (
+    ANCHORED,
+    KEY_PREDICATE,
+    UNANCHORED,
+    in_the_back,
+    only_strengthens,
+    own_side,
+)
 from vlm_perception.language.selections import read_exception, read_others, read_partitive
 from vlm_perception.language.superlatives import (
     read_late_complement,
@@ -55,6 +63,7 @@ _OPPOSITE = {
 }
 # What several things make; no detector reports it.
 _GROUPS = frozenset("stack pile row line group bunch series tower column lineup".split())
+_UPRIGHT = frozenset("stack pile tower column".split())
 _ACROSS = {"behind": "at_back_of", "in_front_of": "at_front_of"}
 _VIEWER_KEY = {"near": "near", "next_to": "near", "in_front_of": "front", "far_from": "far", "behind": "back", "left_of": "left",
                "right_of": "right", "at": "near"}  # fmt: skip
@@ -156,6 +165,14 @@ def _continues(reader: NounPhraseReader, d: Draft) -> bool:
         return read_ordinal_direction(cursor, d)
     if d.relative and word in _VERBS:
         return True
+    if joined and d.relative and cursor.word() in lx.BE and kind_of(word):
+        return True  # "that is on the tray and is red"
+    if (
+        comma
+        and not joined
+        and all(t.word in lx.POSITIONS.keys() | {"far", "most"} for t in cursor.tokens[i : cursor.end])
+    ):
+        return True  # "bowl of rice, top right"
     return bool(ANCHORED.find(cursor, i) or UNANCHORED.find(cursor, i)) or cursor.word() in {"not", "that", "which"}
 
 
@@ -225,7 +242,7 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         elif not (
             word in lx.POSTURES
             or word in lx.INTENSIFIERS
-            or (relative and (word in lx.BE or word in lx.STANDS))
+            or (relative and (word in lx.BE or word in lx.STANDS or word == "both"))
             or word in {"does", "do"}
         ):
             break
@@ -261,6 +278,8 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     if predicate == "behind" and in_the_back(cursor, phrase_start, stop):
         predicate = "at_back_of"
     cursor.pos = stop
+    if predicate == "in" and d.nouns and d.nouns[-1] in lx.PEOPLE and _worn(cursor, d):
+        return True
     if predicate == "between":
         anchors = _between(reader, depth)
     else:
@@ -292,11 +311,14 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         cursor.pos = start
         return False
     _refuse_comparison(anchors[0])
-    if predicate in {"in", "on", "at"} and anchors[0].noun in _GROUPS and not (
-        anchors[0].relations or anchors[0].rankings or anchors[0].attributes
-    ) and (
-        d.rankings or d.places or d.ordinal or anchors[0].noun in {"row", "line"}
-    ):  # fmt: skip
+    if (
+        predicate in {"in", "on", "at"}
+        and anchors[0].noun in _GROUPS
+        and not (anchors[0].relations or anchors[0].rankings or anchors[0].attributes)
+        and (d.rankings or d.places or d.ordinal or anchors[0].noun in {"row", "line"})
+    ):
+        if d.ordinal and not d.places and anchors[0].noun in _UPRIGHT:
+            d.places.append("high")  # "the third plate in the stack"  # fmt: skip
         return True
     text = cursor.text(phrase_start, stop)
     predicate, anchors = _table_center(predicate, anchors)
@@ -308,8 +330,11 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         spot = "at_corner_of" if anchors[0].noun == "corner" else "at_edge_of"
         d.relations.append(Relation(spot, (), negated, text))  # of the table, or of what is seen
         return True
-    if predicate in {"left_of", "right_of"} and anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS:
-        _add_place(d, predicate.removesuffix("_of"), negated)
+    predicate = own_side(cursor, phrase_start, stop, predicate, anchors[0])
+    if predicate in {"left_of", "right_of", "at_left_of", "at_right_of"} and (
+        anchors[0].noun in lx.SURFACE_NOUNS | lx.SCENE_NOUNS
+    ):
+        _add_place(d, predicate.removeprefix("at_").removesuffix("_of"), negated)
         return True
     if (
         predicate in {"in", "on", "at", "at_center_of", "at_front_of", "at_back_of"}
@@ -328,6 +353,23 @@ def _relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
     if anchors[0].number == 0:  # "in neither of the bowls"
         anchors, negated = (replace(anchors[0], number=1), *anchors[1:]), not negated
     d.relations.append(Relation(predicate, anchors, negated, text))
+    return True
+
+
+def _worn(cursor: Cursor, d: Draft) -> bool:
+    """ "the man in the blue shirt", "the woman in red": what is worn, and no container."""
+    start = cursor.pos
+    cursor.skip_articles()
+    words: list[str] = []
+    while is_content(cursor.word()) and not (words and words[-1] in lx.CLOTHES):
+        words.append(cursor.word())
+        cursor.pos += 1
+    if not words or not (
+        singular(words[-1])[0] in lx.CLOTHES or words[-1] in lx.CLOTHES or all(word in lx.COLORS for word in words)
+    ):
+        cursor.pos = start
+        return False
+    d.feature = f"wearing {' '.join(words)}"
     return True
 
 

@@ -84,7 +84,7 @@ class NounPhraseReader:
         outer = self.head
         self._inherit_head(draft, outer)
         if not (self._subject_only and depth == 0):
-            self.head = draft
+            draft.outer, self.head = outer, draft
             try:
                 read_modifiers(self, draft, depth)
             finally:
@@ -246,7 +246,7 @@ class NounPhraseReader:
             key = lx.POSITIONS[cursor.word()]
             cursor.pos += 1
         rank, d.ordinal = d.ordinal or 1, None
-        d.rankings.append(Ranking(key, rank, among=2 if word in lx.COMPARATIVES else None, text=word))
+        d.rankings.append(Ranking(key, rank, among=2 if word in lx.COMPARATIVES and d.number == 1 else None, text=word))
         d.open_ranking = key in {"near", "far"}
 
     def _positional(self, d: Draft) -> bool:
@@ -323,6 +323,10 @@ class NounPhraseReader:
                 d.nouns[-1] += "'s"
                 continue
             if not is_content(word) or self._ends_nouns(d):
+                break
+            if d.nouns and is_numeral(word) and following == "from":  # "box #2 from the left"
+                cursor.pos += 1
+                d.ordinal = to_number(word)
                 break
             cursor.pos += 1
             d.nouns.append(word)
@@ -418,6 +422,8 @@ class NounPhraseReader:
         if ANCHORED.find(cursor) or UNANCHORED.find(cursor):
             return True
         if word in _VERBAL:
+            return True
+        if word in lx.INTENSIFIERS and following in lx.POSTURES:
             return True
         if word in lx.POSTURES | lx.STANDS | lx.INTENSIFIERS | lx.VAGUE_TAILS | {"left", "right"}:
             return not is_content(following) or bool(ANCHORED.find(cursor, cursor.pos + 1))

@@ -25,7 +25,7 @@ _OPENERS: Final = tuple(
         "be so kind and|if you can|if possible|just|next|then|first|finally|task|command|i am after|the goal is to|make sure to|it would be great if you could|"
         "be careful and|carefully|gently|slowly|quickly|thank you|thanks|sorry|excuse me|you can|you could|the robot should|robot should|"
         "do me favor and|quick|actually|maybe|perhaps|also|can you see if you can|i wonder if you could|are you able to|are you able|"
-        "be so kind as to|be so nice as to|be so good as to|would you be so nice to|would you be so kind to|would you be so good to|"
+        "do not forget to|please do not forget to|remember to|be so kind as to|be so nice as to|be so good as to|would you be so nice to|would you be so kind to|would you be so good to|"
         "would you be so nice as to|would you be so good as to|"
         "be kind enough to|would you be so kind as to|would you be able to|would you be kind enough to|would it be possible to|"
         "it would be nice if you could|it would be nice to|i was wondering if you could|i wonder if you can|can we|can i get|could i get|may i get|"

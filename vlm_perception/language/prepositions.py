@@ -12,11 +12,13 @@ from vlm_perception.language.lexicon import (
     INTENSIFIERS,
     POSITIONS,
     POSTURES,
+    SIDED_NOUNS,
     SUPERLATIVES,
     VAGUE_TAILS,
     is_content,
 )
 from vlm_perception.language.tokens import Cursor, Pattern, PatternTable
+from vlm_perception.types import Entity
 
 _ANCHORED: Final[dict[str, str]] = {
     "in_front_of": "in front of|front of|ahead of|before|to front of",
@@ -87,9 +89,13 @@ def _anchored() -> dict[Pattern, str]:
                 "{} from",
                 "side {} of",
                 "far {} of",
+                "{} half of",
+                "{} part of",
                 "{} edge of",
             ):
-                if form == "{} from" and prefix in {"from", "in"}:
+                if (form == "{} from" and prefix in {"from", "in"}) or (
+                    form in {"{} half of", "{} part of"} and not prefix
+                ):
                     continue
                 entries[_pattern(f"{prefix} {form.format(side)}")] = f"{side}_of"
         entries[(side, "to")] = f"{side}_of"
@@ -188,6 +194,15 @@ def in_the_back(cursor: Cursor, start: int, stop: int) -> bool:
     """Whether "in the back of" stands there, a region of the thing, and not "in back of", which is behind it."""
     words = [t.word for t in cursor.tokens[start:stop]]
     return words[:3] == ["in", "the", "back"] or words[:3] == ["into", "the", "back"]
+
+
+def own_side(cursor: Cursor, start: int, stop: int, predicate: str, anchor: Entity) -> str:
+    """ "On the left side of the tray" is a part of the tray; "on the left side of the cup" is beside it."""
+    words = [t.word for t in cursor.tokens[start:stop]]
+    inner = words[:1] in (["on"], ["in"], ["at"]) and {"side", "half", "part"} & set(words)
+    if predicate in {"left_of", "right_of"} and inner and anchor.noun.split()[-1:][0] in SIDED_NOUNS:
+        return f"at_{predicate}"
+    return predicate
 
 
 def only_strengthens(cursor: Cursor) -> bool:

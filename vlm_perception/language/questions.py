@@ -19,9 +19,10 @@ from vlm_perception.language.claims import (
 )
 from vlm_perception.language.determiners import is_numeral
 from vlm_perception.language.draft import THING
+from vlm_perception.language.inversions import CONVERSE
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.prepositions import ANCHORED
-from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
+from vlm_perception.types import CommandError, Entity, Query, Relation, Role, RoleEntity, Task
 
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
@@ -46,6 +47,8 @@ _MEANS_NOTHING: Final = (
     frozenset(", . ? ! ; : and then so there here now in total altogether please are is exist visible".split())
     | lx.ARTICLES
 )
+_HOLDING: Final = frozenset("contains contain holds hold supports support carries carry touches touch".split())
+_HELD: Final = {"hold": "at", "carry": "at", "contain": "in", "support": "on", "have": "part_of"}
 _FACTS: Final = frozenset(
     "color colour size shape material kind type state brand name text word letter number time".split()
 )
@@ -121,12 +124,53 @@ def _finish(reader: ClauseReader, entity: Entity) -> Entity:
         ),
     )
     start = cursor.pos
+    if cursor.word() in _HOLDING:
+        return read_said_of(reader, [entity])[0]
+    if cursor.word() in {"does", "do"}:
+        return _held_by(reader, entity) or entity
     if cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS) or cursor.word() in {"touch", "contain"}:
         entity = read_predicate(reader, entity) or entity
         if cursor.pos == start + 1:
             cursor.take("there")
         return entity
     return read_predicate(reader, entity) or entity
+
+
+def _held_by(reader: ClauseReader, entity: Entity) -> Entity | None:
+    """ "(how many cups) does the tray hold", "(how many legs) does the table have"."""
+    cursor = reader.cursor
+    start = cursor.pos
+    cursor.pos += 1
+    holder = _until_verb(reader)
+    predicate = _HELD.get(cursor.word(), "")
+    if holder is None or not predicate:
+        cursor.pos = start
+        return None
+    cursor.pos += 1
+    if cursor.take("on", "it"):
+        predicate = "on"
+    elif cursor.take("in", "it") or cursor.take("inside"):
+        predicate = "in"
+    return replace(entity, relations=(*entity.relations, Relation(predicate, (holder,), text="hold")))
+
+
+def _until_verb(reader: ClauseReader) -> Entity | None:
+    """The subject of "does the tray hold": what stands before a verb that is a noun too."""
+    cursor = reader.cursor
+    start, end = cursor.pos, cursor.end
+    stop = next((i for i in range(start + 1, end) if cursor.tokens[i].word in _HELD), -1)
+    if stop < 0:
+        return None
+    cursor.end = stop
+    try:
+        subject = reader.entity_bare()
+        whole = cursor.pos == stop
+    finally:
+        cursor.end = end
+    if not whole:
+        cursor.pos = start
+        return None
+    return subject
 
 
 def _scene(reader: ClauseReader, text: str) -> Query | None:
@@ -175,7 +219,11 @@ def _exists(reader: ClauseReader, text: str) -> Query | None:
 def _where_which(reader: ClauseReader, text: str) -> Query | None:
     """ "where is the mug", "which mug is closest to the camera", "which of the mugs is red"."""
     cursor = reader.cursor
+    contained = _in_which(reader, text)
+    if contained is not None:
+        return contained
     if cursor.take("where"):
+        cursor.take_any(lx.INTENSIFIERS)
         leads = bool(cursor.take_any(lx.BE)) or take_phrase(cursor, _LOOKED_FOR)
         entities = reader.entities()
         if not leads and not cursor.take_any(lx.BE):  # "(do you know) where the scissors are"
@@ -196,6 +244,9 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
         entity = reader.entity()
     if entity is None:
         return None
+    turned = _which_last(reader, entity)
+    if turned is not None:
+        return Query(text, Task.LOCATE, "", _targets([turned]))
     plural = entity.number is None and cursor.word() in {"are", "sit", "stand", "lie"}
     asked = _finish(reader, entity)
     if asked is entity and not cursor.done:
@@ -203,6 +254,49 @@ def _where_which(reader: ClauseReader, text: str) -> Query | None:
     asked = _chosen(asked)
     number = None if plural else 1
     return Query(text, Task.LOCATE, "", _targets([replace(asked, number=number, definite=True)]))
+
+
+def _which_last(reader: ClauseReader, asked: Entity) -> Entity | None:
+    """ "which drawer is the knife in?"."""
+    cursor = reader.cursor
+    start, end = cursor.pos, cursor.end
+    if cursor.word() not in lx.BE or cursor.word(1) not in lx.ARTICLES | lx.POSSESSIVES:
+        return None
+    last = end
+    while last > start and cursor.tokens[last - 1].word in {".", "?", "!"}:
+        last -= 1
+    for i in range(start + 2, last):
+        found = ANCHORED.find(cursor, i)
+        if found is None or found[1] != last or found[0] not in CONVERSE:
+            continue
+        cursor.pos, cursor.end = start + 1, i
+        anchor = reader.entity(depth=1)
+        whole = cursor.pos == i
+        cursor.pos, cursor.end = (last if anchor is not None and whole else start), end
+        if anchor is None or not whole:
+            return None
+        relation = Relation(CONVERSE[found[0]], (anchor,), text=cursor.text(i, last))
+        return replace(asked, relations=(*asked.relations, relation), number=1, definite=True)
+    return None
+
+
+def _in_which(reader: ClauseReader, text: str) -> Query | None:
+    """ "in which drawer is the knife?"."""
+    cursor = reader.cursor
+    found = ANCHORED.find(cursor)
+    if found is None or found[0] not in CONVERSE or cursor.tokens[found[1] : found[1] + 1] == []:
+        return None
+    if cursor.tokens[found[1]].word not in {"which", "what"}:
+        return None
+    cursor.pos = found[1] + 1
+    asked = reader.entity_bare()
+    if asked is None or not cursor.take_any(lx.BE):
+        return None
+    anchor = reader.entity(depth=1)
+    if anchor is None:
+        return None
+    relation = Relation(CONVERSE[found[0]], (anchor,), text=cursor.tokens[found[1] - 1].word)
+    return Query(text, Task.LOCATE, "", _targets([replace(asked, relations=(*asked.relations, relation))]))
 
 
 def _chosen(asked: Entity) -> Entity:
@@ -265,15 +359,26 @@ def _yes_no(reader: ClauseReader, text: str) -> Query | None:
     cursor.take("not")  # "isn't the bowl on the plate?" asks whether it is
     negated = False
     first = (_before_adjective(reader) or reader.entity_bare()) if helper in lx.BE else None
-    subjects = [first] if first is not None else reader.entities()
+    subjects = (
+        [first] if first is not None else [e for e in [_until_verb(reader)] if e is not None] or reader.entities()
+    )
+    while first is not None and cursor.word() == "and" and cursor.word(1) in lx.ARTICLES | lx.POSSESSIVES:
+        cursor.pos += 1
+        further = reader.entity_bare()
+        if further is None:
+            return None
+        subjects.append(further)
     if not subjects:
         return None
     if helper in lx.BE and cursor.word() != "there" and _offers_choice(cursor):
         cursor.pos = cursor.end
         return Query(text, Task.ASK, "", _targets(subjects))
     if helper in lx.BE:
-        said = read_predicate(reader, subjects[0], negated=negated)
-        return statement(text, [claimed(subjects[0], said or subjects[0])])
+        start, claims = cursor.pos, []
+        for subject in subjects:
+            cursor.pos = start
+            claims.append(claimed(subject, read_predicate(reader, subject, negated=negated) or subject))
+        return statement(text, claims)
     return statement(text, read_said_of(reader, subjects))
 
 
@@ -321,13 +426,15 @@ def _declarative(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
     if not any(
         t.word
-        in lx.BE | lx.STANDS | {"contains", "touches", "surrounds", "holds", "supports", "carries", "has", "have"}
+        in lx.BE - {"being", "been"}
+        | lx.STANDS
+        | {"contains", "touches", "surrounds", "holds", "supports", "carries", "has", "have"}
         for t in cursor.tokens[cursor.pos : cursor.end]
     ):
         return None
     start = cursor.pos
     subjects = reader.entities()
-    if not subjects or cursor.word() not in lx.BE | lx.STANDS | {
+    if not subjects or cursor.word() not in lx.BE - {"being", "been"} | lx.STANDS | {
         "contains",
         "contain",
         "holds",

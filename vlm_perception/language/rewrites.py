@@ -18,6 +18,10 @@ _PLAINER: Final[dict[str, str]] = {
     "standing upright": "upright", "lying down": "toppled", "has been placed": "is", "have been placed": "are", "has been put": "is",
     "have been put": "are", "was placed": "is", "were placed": "are", "was put": "is", "has been left": "is", "that i put": "that is",
     "that you put": "that is", "that i placed": "that is", "that you placed": "that is", "that i left": "that is", "that you left": "that is",
+    "so that it is": "", "such that it is": "", "immediate left of": "left of", "immediate right of": "right of", "direct left of": "left of",
+    "direct right of": "right of", "anybody": "any person", "anyone": "any person", "somebody": "a person", "someone": "a person",
+    "nobody": "no person", "whose color is": "that is", "whichever": "the",
+    "one at time": "", "one by one": "", "one after other": "",
     "half hidden": "hidden", "half covered": "hidden", "on other side of": "behind", "on far side of": "behind", "at far side of": "behind",
     "on near side of": "in front of",
     "whatever is": "thing that is", "whatever lies": "thing that lies", "whatever stands": "thing that stands", "whatever are": "things that are",
@@ -101,6 +105,10 @@ def _applies(tokens: list[Token], start: int, stop: int) -> bool:
         return following in lx.ARTICLES | lx.POSSESSIVES | lx.DEMONSTRATIVES or (
             start > 0 and lx.is_content(tokens[start - 1].word) and lx.is_content(following)
         )
+    if first == "are":  # "the mugs are stacked", but not "stacked next to the lamp"
+        return not following or following in {".", "?", "!", ","}
+    if [t.word for t in tokens[start : start + 2]] == ["one", "at"] or "by" in [t.word for t in tokens[start:stop]]:
+        return True
     if first in {"each", "one"}:  # "each other mug"
         return not lx.is_content(following)
     return bool(following) if first == "remaining" else True
@@ -133,6 +141,8 @@ def _in_context(tokens: list[Token], i: int) -> tuple[list[str], int] | None:
         return ["from"], i + 1
     if words[0] == "no" and words[1] == "." and words[2] in lx.NUMBERS:
         return ["number"], i + 2
+    if words[0] == "by" and words[1] in {"its", "their"} and lx.is_content(words[2]) and i:
+        return [], i + 3  # "grasp the mug by its handle": how, not which
     if words[0] in {"neither", "nor"} and words[1] in lx.PREPOSITIONS - {"of"} | {"left", "right"}:
         return (["not"] if words[0] == "neither" else ["and", "not"]), i + 1
     if (

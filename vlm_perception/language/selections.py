@@ -113,6 +113,9 @@ def read_exception(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
             cursor.pos = stop
             matched = True
             break
+    if matched and d.outer is not None and d.outer.number is None and d.number == 1:
+        cursor.pos = start  # "everything on the tray except the plate"
+        return False
     if not matched and (d.number is None or not d.definite) and not is_clause_ahead(reader, cursor.pos + 1):
         matched = bool(cursor.take("but")) and cursor.word() != "not"  # "all mugs but the red one"
     if not matched and not (cursor.take("not") and cursor.word() in lx.ARTICLES | lx.DEMONSTRATIVES):

@@ -28,6 +28,14 @@ def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
     if linked:
         cursor.skip_articles()
         word = cursor.take_any(OF_DIRECTION)
+        if (
+            word
+            and is_content(cursor.word())
+            and cursor.word() not in {"side", "end", "hand", "edge", "corner"}
+            and (ANCHORED.find(cursor) is None and linked != "from")
+        ):
+            cursor.pos = start  # "the second bottle on the bottom shelf"
+            return False
         if word and (cursor.word() != "of" or (linked == "from" and OF_DIRECTION[word] in {"high", "low"})):
             cursor.take_any({"side", "end", "hand"})
             cursor.take_any({"side", "end"})

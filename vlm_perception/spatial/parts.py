@@ -18,6 +18,7 @@ _SLICES: Final[dict[str, tuple[str, float, float]]] = {
     "high": ("up", 2 / 3, 1.0), "low": ("up", 0.0, 1 / 3), "left": ("right", 0.0, 0.5), "right": ("right", 0.5, 1.0),
     "front": ("forward", 0.0, 0.5), "back": ("forward", 0.5, 1.0), "near": ("forward", 0.0, 0.5), "far": ("forward", 0.5, 1.0),
 }  # fmt: skip
+_UPWARD: Final = {"high": "back", "low": "front"}
 _PLACES: Final = {
     "above": "high",
     "below": "low",
@@ -50,11 +51,17 @@ def cut_part(whole: SceneObject, entity: Entity, view: Viewpoint) -> SceneObject
         (_PLACES[r.predicate], 1) for r in entity.relations if r.predicate in _PLACES and not r.anchors
     ]
     part = replace(whole, scores={entity.phrase: whole.best_score}, label=f"{entity.phrase} of {whole.label}")
+    flat = whole.geometry is not None and _lies_flat(whole.geometry, view)
     for key, rank in keys:
-        span = _span(key, rank)
+        span = _span(_UPWARD.get(key, key) if flat else key, rank)
         if span is not None:
             part = _cut(part, *span, view)
     return part
+
+
+def _lies_flat(geometry: ObjectGeometry, view: Viewpoint) -> bool:
+    """Whether a thing is much lower than it is deep: then its "top left corner" is at the back."""
+    return float(np.ptp(geometry.points_m @ view.up)) < 0.5 * float(np.ptp(geometry.points_m @ view.forward))
 
 
 def _span(key: str, rank: int) -> tuple[str, float, float] | None:

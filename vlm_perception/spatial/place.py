@@ -30,6 +30,8 @@ _BESIDE: Final[dict[str, tuple[tuple[float, float], ...]]] = {
 _REGIONS: Final[dict[str, tuple[float, float]]] = {
     "at_front_of": (0.0, -0.75),
     "at_back_of": (0.0, 0.75),
+    "at_left_of": (-0.75, 0.0),
+    "at_right_of": (0.75, 0.0),
     "at_center_of": (0.0, 0.0),
 }
 _ALL_ROUND: Final = (

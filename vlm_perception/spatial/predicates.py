@@ -340,6 +340,18 @@ def at_back_of(a: Extents, b: Extents) -> FloatArray:
     return _ramp(v, 0.0, 0.6) * (1.0 - _ramp(np.abs(u), 1.2, 2.0)) * (1.0 - _ramp(v, 1.8, 3.0))
 
 
+def at_left_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the part of b on the viewer's left, or just left of it."""
+    u, v = _place_on(a, b)
+    return _ramp(-u, 0.0, 0.6) * (1.0 - _ramp(np.abs(v), 1.2, 2.0)) * (1.0 - _ramp(-u, 1.3, 1.8))
+
+
+def at_right_of(a: Extents, b: Extents) -> FloatArray:
+    """a's middle is in the part of b on the viewer's right, or just right of it."""
+    u, v = _place_on(a, b)
+    return _ramp(u, 0.0, 0.6) * (1.0 - _ramp(np.abs(v), 1.2, 2.0)) * (1.0 - _ramp(u, 1.3, 1.8))
+
+
 # --------------------------------------------------------------------------- orientation and size
 
 
@@ -408,7 +420,7 @@ PREDICATES: Final[dict[str, Predicate]] = {
         "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "holds": holds, "at": at, "part_of": part_of,
         "touching": touching, "against": against, "next_to": next_to, "near": near, "far_from": far_from, "around": around,
         "at_center_of": at_center_of, "at_edge_of": at_edge_of, "at_corner_of": at_corner_of, "at_front_of": at_front_of,
-        "at_back_of": at_back_of, "facing": facing, "larger_than": larger_than, "smaller_than": smaller_than,
+        "at_back_of": at_back_of, "at_left_of": at_left_of, "at_right_of": at_right_of, "facing": facing, "larger_than": larger_than, "smaller_than": smaller_than,
         "taller_than": taller_than, "shorter_than": shorter_than,
     }.items()
 }  # fmt: skip

@@ -251,7 +251,7 @@ class Scene:
             share = (self.solid.center - box.low) / np.maximum(box.size, 1e-9)
             across, upward = share[:, RIGHT], share[:, 2]
         values = {
-            "left_of": 1.0 - across, "right_of": across, "above": upward, "below": 1.0 - upward, "at_back_of": upward,
+            "left_of": 1.0 - across, "right_of": across, "at_left_of": 1.0 - across, "at_right_of": across, "above": upward, "below": 1.0 - upward, "at_back_of": upward,
             "at_front_of": 1.0 - upward, "behind": upward, "in_front_of": 1.0 - upward,
         }  # fmt: skip
         if predicate in values:
@@ -276,6 +276,8 @@ class Scene:
             "at_corner_of",
             "at_front_of",
             "at_back_of",
+            "at_left_of",
+            "at_right_of",
             "left_of",
             "right_of",
         }:
