@@ -111,7 +111,13 @@ class ClauseReader(NounPhraseReader):
         """A word that opens the command and stands before an article is a verb, whatever it means ("wipe", "juggle")."""
         cursor = self.cursor
         word, following = cursor.word(), cursor.word(1)
-        plain = is_content(word) and word.isalpha() and word not in lx.NUMBERS and word not in lx.POSITIONS
+        plain = (
+            is_content(word)
+            and word.isalpha()
+            and word != "half"
+            and word not in lx.NUMBERS
+            and word not in lx.POSITIONS
+        )
         closed = word in lx.SUPERLATIVES or word in lx.ORDINALS or word in lx.COMPARATIVES or word in lx.INTENSIFIERS
         if (
             plain
@@ -150,7 +156,7 @@ class ClauseReader(NounPhraseReader):
         opens, closes = self.cursor.pos, self._clause_end()
         targets = self._targets(base, split)
         if frame == "move" and split is None and any(t.word == "where" for t in self.cursor.tokens[opens:closes]):
-            raise CommandError(f'"{base} ..." where? say what it is to be on, in or next to')
+            raise CommandError(f'"{base} ..." where? that names no thing; say what it is to be on, in or next to')
         if frame == "move" and not targets and not self.last_targets and split is not None:
             raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
         self.cursor.take("upside")

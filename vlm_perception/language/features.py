@@ -84,8 +84,10 @@ def read_feature(reader: NounPhraseReader, d: Draft) -> bool:
         cursor.pos = start
         return False
     cursor.take("any")
-    if cursor.word() in {"most", "fewest", "least"}:
-        raise CommandError(f"what has the {cursor.word()} of something is not counted; say which one by its place")
+    if cursor.word(cursor.word() == "the") in {"most", "fewest", "least"}:
+        raise CommandError(
+            f"what has the {cursor.word(cursor.word() == 'the')} of something is not counted; say which one by its place"
+        )
     begin = cursor.pos
     stop = begin
     while stop < cursor.end and (

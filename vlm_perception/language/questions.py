@@ -211,7 +211,7 @@ def _exists(reader: ClauseReader, text: str) -> Query | None:
     cursor = reader.cursor
     for i in range(cursor.pos + 1, cursor.end):
         if cursor.tokens[i].word == "or" and not is_numeral(cursor.tokens[i - 1].word):
-            raise CommandError(f'"or" leaves open what is asked in "{text[:60]}"; ask for one of them at a time')
+            raise CommandError(f'"or" leaves open what is asked in "{text[:60]}"; say one of them at a time')
     entities = read_existing(reader)
     return statement(text, entities) if entities else None
 

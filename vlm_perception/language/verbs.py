@@ -19,7 +19,8 @@ _ACT: Final = (
     "pick up|pick|grab|grasp|take|get|fetch|hold|lift|lift up|raise|open|open up|close|shut|turn on|turn off|switch on|"
     "switch off|press|touch|wipe|clean|rotate|flip|turn|twist|squeeze|unplug|remove|retrieve|collect|give me|hand me|"
     "pass me|bring me|get me|fetch me|hand over|give|hand|pass|reach for|reach|approach|go to|drive to|navigate to|use|cut|"
-    "wash|stir|mix|mash|scrub|dust|mop|hit|hammer|scoop|knead|crush|break|peel|slice|chop|unscrew|unlock|lock|plug in|swipe|uncover|shake|tap|poke|pick out|turn over|move to|grip|catch|take away|take out|clear|avoid|water|unfold|tilt|empty|fill|dry|cover"
+    "wash|stir|mix|mash|scrub|dust|mop|hit|hammer|scoop|knead|crush|break|peel|slice|chop|unscrew|unlock|lock|plug in|swipe|uncover|shake|"
+    "tap|poke|pick out|turn over|move to|grip|catch|take away|take out|clear|avoid|water|unfold|tilt|empty|fill|dry|cover"
 )
 _SEE: Final = (
     "find|find me|locate|detect|segment|show|show me|look for|look at|search for|identify|highlight|track|follow|watch|"
@@ -46,7 +47,8 @@ _NOUN_VERBS: Final = frozenset(
     "place set stack drop position slide push pull drag stick store load hold lift press touch wipe turn twist use cut wash "
     "shake tap poke grip catch watch spot mark track outline pass hand return clear water show open clean close hang point "
     "caption count pour number focus shift squeeze flip get take ground grasp select see pick reach present fold box tilt empty fill dry cover screw lean rest "
-    "mix mash dust mop hit hammer scoop crush break peel slice lock balance hook clip plug roll dip spread mount dock glue tape lower sweep shove half keep".split()
+    "mix mash dust mop hit hammer scoop crush break peel slice lock balance hook clip plug roll dip spread mount dock glue tape lower sweep "
+    "shove half keep".split()
 )
 
 

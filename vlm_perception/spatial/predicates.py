@@ -420,7 +420,8 @@ PREDICATES: Final[dict[str, Predicate]] = {
         "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "holds": holds, "at": at, "part_of": part_of,
         "touching": touching, "against": against, "next_to": next_to, "near": near, "far_from": far_from, "around": around,
         "at_center_of": at_center_of, "at_edge_of": at_edge_of, "at_corner_of": at_corner_of, "at_front_of": at_front_of,
-        "at_back_of": at_back_of, "at_left_of": at_left_of, "at_right_of": at_right_of, "facing": facing, "larger_than": larger_than, "smaller_than": smaller_than,
+        "at_back_of": at_back_of, "at_left_of": at_left_of, "at_right_of": at_right_of, "facing": facing, "larger_than": larger_than,
+        "smaller_than": smaller_than,
         "taller_than": taller_than, "shorter_than": shorter_than,
     }.items()
 }  # fmt: skip

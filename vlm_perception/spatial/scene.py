@@ -251,7 +251,8 @@ class Scene:
             share = (self.solid.center - box.low) / np.maximum(box.size, 1e-9)
             across, upward = share[:, RIGHT], share[:, 2]
         values = {
-            "left_of": 1.0 - across, "right_of": across, "at_left_of": 1.0 - across, "at_right_of": across, "above": upward, "below": 1.0 - upward, "at_back_of": upward,
+            "left_of": 1.0 - across, "right_of": across, "at_left_of": 1.0 - across, "at_right_of": across, "above": upward,
+            "below": 1.0 - upward, "at_back_of": upward,
             "at_front_of": 1.0 - upward, "behind": upward, "in_front_of": 1.0 - upward,
         }  # fmt: skip
         if predicate in values:
