@@ -113,8 +113,9 @@ class HeatmapModel(Protocol):
             phrase: without article, e.g. "red mug".
 
         Returns:
-            (H, W) float32 in [0, 1], pixel for pixel over ``image_rgb``. What the values are is the model's
-            (probabilities or similarities): they compare within one model, not between models.
+            (H, W) float32 in [0, 1], pixel for pixel over ``image_rgb``. What the values are is the model's:
+            probabilities or similarities, which compare within one model, not between models; or attention as a
+            share of the map's own peak, which compares within one map only.
 
         Raises:
             CommandError: the phrase is empty, or the model gives no heatmaps.
