@@ -25,7 +25,7 @@ def draw(rows: Sequence[Asked], threshold: float, path: Path) -> None:
     edges = [tables.span(v, tables.SIZES_PX, " px") for v in (0, *tables.SIZES_PX)]
     _bars(axes[0, 0], {e: sizes[e] for e in edges if e in sizes}, "by visible size at 480x360")
     _bars(axes[0, 1], tables.rates(rows, threshold, lambda row: tables.category(row.thing["key"])), "by category")
-    axes[0, 0].legend(loc="lower right", fontsize=8, ncols=2)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", fontsize=8, ncols=5, frameon=False)
 
     cells = tables.matrix(rows)
     others = cells[:, : len(tables.CATEGORIES)] / np.maximum(cells.sum(1, keepdims=True), 1)

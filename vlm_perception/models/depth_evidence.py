@@ -1,10 +1,4 @@
-"""What depth alone says of the pixels around a box: the thing, what it stands on or before, or nothing.
-
-Works in inverse depth ``w = 1 / z``, where a plane seen by a pinhole camera is linear in the pixel
-coordinates, so no intrinsics are needed, and where the noise of stereo and structured light is the same at
-every distance (Khoshelham & Elberink, "Accuracy and resolution of Kinect depth data", Sensors 2012:
-sigma_z = 1.4e-3 z^2 to 3e-3 z^2, that is sigma_w = 1.4e-3 to 3e-3 per metre).
-"""
+"""What depth alone says of the pixels around a box: the thing, what it stands on or before, or nothing."""
 
 from __future__ import annotations
 
@@ -16,23 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.geometry.depth import valid_depth
-from vlm_perception.types import BoolMask, FloatArray
+from vlm_perception.models.depth_planes import STEP_W, planes_around
+from vlm_perception.types import BoolMask
 
-# Two standard deviations of the noise above.
-PLANE_TOLERANCE_W = 6e-3
-# Two surfaces whose inverse depths differ by more than this between neighbours do not touch: 2 cm at 1 m,
-# which a surface must lean by 85 degrees to reach in one pixel of a 60 degree, 640 pixel camera.
-STEP_W = 2e-2
-_HYPOTHESES = 120
-_SAMPLES = 600
-_MAX_PLANES = 3
-_MIN_PLANE_SHARE = 0.1
 _MIN_PART_SHARE = 0.02
 _OUTSIDE_SHARE = 0.35
+_FAR_SHARE = 0.15
 _DOUBTFUL_SHARE = 0.2
 _MIN_FILL = 0.5
-_MIN_HOLE_PX = 12
-_HOLE_RIM_SHARE = 0.75
+# Of the box: what spans as much needs no neighbour to be whole.
+_WHOLE_FILL = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +36,14 @@ class DepthEvidence:
     background: BoolMask
     doubtful: BoolMask
 
+    def scaled(self, size_wh: tuple[int, int]) -> DepthEvidence:
+        """The same at another width and height."""
+
+        def resized(mask: BoolMask) -> BoolMask:
+            return np.asarray(cv2.resize(mask.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0)
+
+        return DepthEvidence(resized(self.thing), resized(self.background), resized(self.doubtful))
+
 
 def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> DepthEvidence:
     """Tell a boxed thing from what is around it.
@@ -64,14 +59,23 @@ def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> Dept
     valid = valid_depth(depth_m)
     w = np.zeros(depth_m.shape, np.float32)
     np.divide(1.0, depth_m, out=w, where=valid)
-    planes = _planes_around(w, valid, inside)
-    everything = np.any(planes, axis=0) if planes else np.zeros_like(valid)
+    planes = planes_around(w, valid, inside)
+    everything = np.any([p.pixels for p in planes], axis=0) if planes else np.zeros_like(valid)
     evidence = _judge_parts(w, valid, everything, inside)
     if len(planes) > 1 and _fill(evidence.thing, inside) < _MIN_FILL:
         # What is left spans too little of the box. A neighbour's face in line with the thing's own has taken
         # the rest along: hold only the largest plane for background, and leave the others to color.
-        evidence = _judge_parts(w, valid, planes[0], inside)
-    return evidence
+        planes = planes[:1]
+        evidence = _judge_parts(w, valid, planes[0].pixels, inside)
+    if not planes:
+        return evidence
+    level = np.any([p.pixels & ~p.raised for p in planes], axis=0)
+    raised = np.any([p.raised for p in planes], axis=0) & ~level
+    doubtful = evidence.doubtful
+    if _fill(evidence.thing, inside) < _MIN_FILL:
+        # A plate, a pen: what little stands out from the table is all there is of it.
+        doubtful = doubtful | raised
+    return DepthEvidence(evidence.thing, evidence.background & ~raised, doubtful)
 
 
 def _judge_parts(
@@ -82,6 +86,7 @@ def _judge_parts(
     within = np.bincount(parts[inside], minlength=count)
     box_pixels = np.count_nonzero(inside)
     straddles = within < (1 - _OUTSIDE_SHARE) * total
+    straddles |= np.bincount(parts[_far_border(inside)], minlength=count) >= _far_px(inside)
     is_thing = ~straddles & (within >= _MIN_PART_SHARE * box_pixels)
     is_doubtful = straddles & (within >= _DOUBTFUL_SHARE * box_pixels)
     is_neighbour = straddles & ~is_doubtful
@@ -89,11 +94,30 @@ def _judge_parts(
     behind = is_thing & _behind_in_a_corner(w, parts, count, is_thing, inside)
     is_thing &= ~behind
     is_neighbour |= behind
+    if is_doubtful.any() and _fill(is_thing[parts] & inside, inside) >= _WHOLE_FILL:
+        # Its box is spanned without them: they stand before it.
+        is_neighbour |= is_doubtful
+        is_doubtful = np.zeros_like(is_doubtful)
     return DepthEvidence(
         thing=is_thing[parts] & inside,
         background=background | is_neighbour[parts],
         doubtful=is_doubtful[parts] & inside,
     )
+
+
+def _far_border(inside: BoolMask) -> BoolMask:
+    """The crop's outermost pixels, but for the sides that the box reaches."""
+    border = np.zeros_like(inside)
+    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        if not inside[side].any():
+            border[side] = True
+    return border
+
+
+def _far_px(inside: BoolMask) -> float:
+    """How much of that border a surface takes that goes on beyond it, and is not noise."""
+    _, _, width, height = cv2.boundingRect(inside.view(np.uint8))
+    return max(3.0, _FAR_SHARE * min(width, height))
 
 
 def _behind_in_a_corner(
@@ -124,79 +148,6 @@ def _fill(thing: BoolMask, inside: BoolMask) -> float:
     """Share of the box that the thing's own bounding box takes."""
     _, _, width, height = cv2.boundingRect(thing.view(np.uint8))
     return float(width * height / max(1, int(np.count_nonzero(inside))))
-
-
-def _planes_around(w: NDArray[np.float32], valid: BoolMask, inside: BoolMask) -> list[BoolMask]:
-    """Pixels of each plane that holds a good share of what is around the box, and is connected to it."""
-    around = valid & ~inside
-    v, u = np.nonzero(around)
-    planes: list[BoolMask] = []
-    if len(v) < 3 * _MAX_PLANES:
-        return planes
-    rng = np.random.default_rng(0)
-    grid_v, grid_u = np.indices(w.shape, dtype=np.float32)
-    remaining = np.ones(len(v), dtype=np.bool_)
-    for _ in range(_MAX_PLANES):
-        left = np.flatnonzero(remaining)
-        if len(left) < _MIN_PLANE_SHARE * len(v):
-            break
-        chosen = left[rng.integers(0, len(left), min(_SAMPLES, len(left)))]
-        plane = _fit_plane(u[chosen], v[chosen], w[v[chosen], u[chosen]], rng)
-        if plane is None:
-            break
-        a, b, c = plane.astype(np.float32)
-        on_plane = valid & (np.abs(a * grid_u + b * grid_v + c - w) < PLANE_TOLERANCE_W)
-        hit = on_plane[v, u] & remaining
-        if np.count_nonzero(hit) < _MIN_PLANE_SHARE * len(v):
-            break
-        remaining &= ~on_plane[v, u]
-        before = w - (a * grid_u + b * grid_v + c)
-        connected = _connected_to(on_plane, around)
-        planes.append(connected | _seen_through(on_plane & ~connected, valid & (before > STEP_W)))
-    return planes
-
-
-def _fit_plane(
-    u: NDArray[np.intp], v: NDArray[np.intp], w: NDArray[np.float32], rng: np.random.Generator
-) -> FloatArray | None:
-    """``a u + b v + c = w`` of the largest plane among samples (RANSAC, then least squares)."""
-    rows = np.column_stack((u, v, np.ones(len(u)))).astype(np.float64)
-    triples = rng.integers(0, len(u), (_HYPOTHESES, 3))
-    systems = rows[triples]
-    solvable = np.abs(np.linalg.det(systems)) > 1.0
-    if not solvable.any():
-        return None
-    planes = np.linalg.solve(systems[solvable], w[triples[solvable]].astype(np.float64)[..., None])[..., 0]
-    near = np.abs(rows @ planes.T - w[:, None]) < PLANE_TOLERANCE_W
-    best = near[:, int(np.argmax(near.sum(axis=0)))]
-    solution: FloatArray = np.linalg.lstsq(rows[best], w[best].astype(np.float64), rcond=None)[0]
-    return solution
-
-
-def _connected_to(pixels: BoolMask, around: BoolMask) -> BoolMask:
-    """The parts of ``pixels`` that reach into ``around`` by more than a few pixels."""
-    count, labels = cv2.connectedComponents(pixels.view(np.uint8), connectivity=4)
-    reach = np.bincount(labels[around], minlength=count)
-    reached = reach > 0.01 * np.count_nonzero(around)
-    reached[0] = False
-    return np.asarray(reached[labels])
-
-
-def _seen_through(pixels: BoolMask, nearer: BoolMask) -> BoolMask:
-    """The parts of ``pixels`` that ``nearer`` ones surround: a table seen through the handle of a mug.
-
-    The bottom of a bowl lies in the table's plane too, but the bowl rises from it without a step.
-    """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(pixels.view(np.uint8), connectivity=4)
-    through = np.zeros_like(pixels)
-    kernel = np.ones((5, 5), np.uint8)
-    for label in range(1, count):
-        if stats[label, cv2.CC_STAT_AREA] >= _MIN_HOLE_PX:
-            part = labels == label
-            rim = (cv2.dilate(part.view(np.uint8), kernel) > 0) & ~part
-            if np.count_nonzero(rim & nearer) > _HOLE_RIM_SHARE * np.count_nonzero(rim):
-                through |= part
-    return through
 
 
 def _parts(w: NDArray[np.float32], pixels: BoolMask) -> tuple[NDArray[np.int32], int]:

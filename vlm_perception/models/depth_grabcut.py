@@ -7,7 +7,7 @@ SIGGRAPH 2004) with its seeds taken from depth instead of from a person.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.depth_evidence import DepthEvidence, depth_evidence
+from vlm_perception.models.mask_overlaps import stand_apart
 from vlm_perception.types import BoolMask, BoxXyxy, MaskProposal
 
 
@@ -25,6 +26,7 @@ class DepthGrabCutSettings:
 
     Attributes:
         max_side_px: a crop with a longer side is scaled down to this for the cut.
+        min_side_px: one with a shorter side is scaled up to this: few pixels are too few to learn colors from.
         margin: how far around the box background is looked at, as a share of its longer side.
         slack: how far a mask may leave the box, likewise: boxes of detectors are not exact.
         edge_px: depth is not trusted this near to its own edges, where color decides: depth cameras widen or
@@ -34,6 +36,7 @@ class DepthGrabCutSettings:
     """
 
     max_side_px: int = 128
+    min_side_px: int = 80
     margin: float = 0.2
     slack: float = 0.02
     edge_px: int = 2
@@ -71,7 +74,11 @@ class DepthGrabCut:
             boxes_xyxy: pixels; parts outside the image are ignored.
             depth_m: (H, W) registered to the image, or None.
         """
-        return [self._segment_box(image_rgb, box, depth_m) for box in boxes_xyxy]
+        proposals = [self._segment_box(image_rgb, box, depth_m) for box in boxes_xyxy]
+        if depth_m is not None and len(proposals) > 1:
+            masks = stand_apart([proposal.mask for proposal in proposals], depth_m)
+            proposals = [replace(proposal, mask=mask) for proposal, mask in zip(proposals, masks, strict=True)]
+        return proposals
 
     def close(self) -> None:
         """Nothing is held."""
@@ -86,25 +93,37 @@ class DepthGrabCut:
         margin = max(8, round(self._settings.margin * max(x1 - x0, y1 - y0)))
         u0, v0 = max(0, x0 - margin), max(0, y0 - margin)
         u1, v1 = min(width, x1 + margin), min(height, y1 + margin)
+        crop = np.s_[v0:v1, u0:u1]
         scale = min(1.0, self._settings.max_side_px / max(u1 - u0, v1 - v0))
         size = (max(2, round((u1 - u0) * scale)), max(2, round((v1 - v0) * scale)))
-        color = cv2.resize(image_rgb[v0:v1, u0:u1], size, interpolation=cv2.INTER_AREA)
         box = np.array([x0 - u0, y0 - v0, x1 - u0, y1 - v0]) * np.tile(np.array(size) / (u1 - u0, v1 - v0), 2)
-        inside = _box_mask(box, (size[1], size[0]))
-        evidence = None
-        if depth_m is not None:
-            depth = cv2.resize(depth_m[v0:v1, u0:u1], size, interpolation=cv2.INTER_NEAREST)
-            evidence = depth_evidence(depth, inside)
-            found = np.count_nonzero(evidence.thing | evidence.doubtful)
-            if found < self._settings.min_thing_share * np.count_nonzero(inside):
-                nothing = np.zeros_like(inside)
-                evidence = DepthEvidence(nothing, evidence.background, nothing)
+        evidence = None if depth_m is None else self._evidence(depth_m[crop], _box_mask(box, size[::-1]), size)
+        more = max(1.0, self._settings.min_side_px / max(size))
+        if more > 1:
+            size = (round(size[0] * more), round(size[1] * more))
+            box = box * more
+            evidence = evidence and evidence.scaled(size)
+        there, back = (cv2.INTER_CUBIC, cv2.INTER_AREA) if more > 1 else (cv2.INTER_AREA, cv2.INTER_LINEAR)
+        color = cv2.resize(image_rgb[crop], size, interpolation=there)
+        inside = _box_mask(box, size[::-1])
         small = self._cut(color, inside, box, evidence)
-        large = cv2.resize(small.astype(np.float32), (u1 - u0, v1 - v0), interpolation=cv2.INTER_LINEAR) > 0.5
-        mask[v0:v1, u0:u1] = large
+        large = cv2.resize(small.astype(np.float32), (u1 - u0, v1 - v0), interpolation=back) > 0.5
+        mask[crop] = large
         quality = _box_agreement(mask, (x0, y0, x1, y1))
         with_depth = evidence is not None and bool((evidence.thing | evidence.doubtful).any())
         return MaskProposal(mask, quality if with_depth else quality / 2)
+
+    def _evidence(
+        self, depth_m: NDArray[np.floating[Any]], inside: BoolMask, size: tuple[int, int]
+    ) -> DepthEvidence:
+        """What depth says of a crop at another (width, height), the thing only where enough of it is told."""
+        evidence = depth_evidence(cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST), inside)
+        found = np.count_nonzero(evidence.thing | evidence.doubtful)
+        if found >= self._settings.min_thing_share * np.count_nonzero(inside):
+            return evidence
+        # What is in line with the table may then be the thing as well: a sheet of paper.
+        nothing = np.zeros_like(inside)
+        return DepthEvidence(nothing, evidence.background & ~inside, nothing)
 
     def _cut(self, color: RgbImage, inside: BoolMask, box: NDArray[Any], evidence: DepthEvidence | None) -> BoolMask:
         settings = self._settings
