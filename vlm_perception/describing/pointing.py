@@ -13,7 +13,7 @@ from vlm_perception.geometry.camera import deproject
 from vlm_perception.geometry.depth import valid_depth
 from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.models.base import Segmenter
-from vlm_perception.models.depth_evidence import STEP_W
+from vlm_perception.models.depth_planes import STEP_W
 from vlm_perception.types import BoolMask, BoxXyxy, CameraIntrinsics, CommandError
 
 PointUv = tuple[float, float]
