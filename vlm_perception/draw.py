@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from vlm_perception.geometry.camera import project
 from vlm_perception.models.base import Heatmap
-from vlm_perception.types import Answer, CameraIntrinsics, Grounding, ObjectGeometry, RgbdFrame, Role, Status
+from vlm_perception.types import Answer, BoolMask, CameraIntrinsics, Grounding, ObjectGeometry, RgbdFrame, Role, Status
 
 _RGB = tuple[int, int, int]
 ROLE_COLORS: dict[Role, _RGB] = {
@@ -61,13 +61,22 @@ def _draw_geometry(image: NDArray[np.uint8], geometry: ObjectGeometry, camera: C
             cv2.arrowedLine(image, axes[0], tip, color, 2, cv2.LINE_AA, tipLength=0.2)
 
 
+def _tint(image: NDArray[np.uint8], mask: BoolMask, color: _RGB) -> None:
+    u, v, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    if not width:
+        return
+    window = slice(v, v + height), slice(u, u + width)
+    table = (0.55 * np.arange(256)[:, None] + 0.45 * np.array(color)).astype(np.uint8)
+    inside = np.ascontiguousarray(mask[window])
+    image[window] = np.where(inside[:, :, None], cv2.LUT(image[window], table[None]), image[window])
+
+
 def _draw_grounding(
     image: NDArray[np.uint8], grounding: Grounding, color: _RGB, camera: CameraIntrinsics, scale: float
 ) -> None:
     scene_object = grounding.object
     if scene_object.mask is not None:
-        tint = np.array(color, dtype=np.float64)
-        image[scene_object.mask] = (0.55 * image[scene_object.mask] + 0.45 * tint).astype(np.uint8)
+        _tint(image, scene_object.mask, color)
     x_min, y_min, x_max, y_max = (round(float(value)) for value in scene_object.box_xyxy)
     cv2.rectangle(image, (x_min, y_min), (x_max - 1, y_max - 1), color, 2)
     if scene_object.geometry is not None and grounding.role is not Role.ANCHOR:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,10 +71,21 @@ def merge_detections(
 
 
 def _median_rgb(color_rgb: NDArray[np.uint8], mask: BoolMask | None) -> tuple[float, float, float] | None:
-    if mask is None or not mask.any():
+    """Channel by channel, counted: a byte has 256 values, so nothing need be sorted."""
+    if mask is None:
         return None
-    red, green, blue = np.median(color_rgb[mask], axis=0)
-    return float(red), float(green), float(blue)
+    whole = np.ascontiguousarray(mask).view(np.uint8)
+    u, v, width, height = cv2.boundingRect(whole)
+    if not width:
+        return None
+    window = slice(v, v + height), slice(u, u + width)
+    pixels, inside = np.ascontiguousarray(color_rgb[window]), np.ascontiguousarray(whole[window])
+    medians = []
+    for channel in range(3):
+        counts = cv2.calcHist([pixels], [channel], inside, [256], [0, 256]).ravel().astype(np.int64).cumsum()
+        middles = ((counts[-1] - 1) // 2, counts[-1] // 2)
+        medians.append(float(counts.searchsorted(middles, side="right").mean()))
+    return medians[0], medians[1], medians[2]
 
 
 def build_object(

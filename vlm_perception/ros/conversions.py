@@ -64,7 +64,10 @@ def color_to_rgb(msg: Image) -> NDArray[np.uint8]:
         samples = (samples >> 8).astype(np.uint8)
     if order == _RGB:
         return np.array(samples[..., :3], dtype=np.uint8, order="C")
-    return np.ascontiguousarray(samples[..., order], dtype=np.uint8)
+    rgb = np.empty((*samples.shape[:2], 3), dtype=np.uint8)
+    for channel, source in enumerate(order):  # several times faster than one index of three
+        rgb[..., channel] = samples[..., source]
+    return rgb
 
 
 def depth_to_metres(msg: Image) -> NDArray[np.float32]:
