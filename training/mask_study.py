@@ -64,7 +64,7 @@ def scenes(folder: Path, limit: int | None = None, only: frozenset[str] | None =
 
     Args:
         folder: of chunks.
-        limit: how many; None for all.
+        limit: how many, evenly spread; None for all.
         only: names of those to read, `00003/017`; None for all.
 
     Raises:
@@ -77,7 +77,8 @@ def scenes(folder: Path, limit: int | None = None, only: frozenset[str] | None =
         raise SystemExit(
             f"{folder}: no scenes with depth; make them with training.generate --masks --depth --exact-depth"
         )
-    for number, row in enumerate(rows[:limit]):
+    step = max(1, len(rows) // limit) if limit else 1
+    for number, row in list(enumerate(rows))[::step][:limit]:
         if only is None or _name(row) in only:
             yield _read(row, number)
 
@@ -164,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--depth", nargs="+", choices=DEPTHS, default=list(DEPTHS))
-    parser.add_argument("--limit", type=int, help="how many frames; default all")
+    parser.add_argument("--limit", type=int, help="how many frames, evenly spread; default all")
     parser.add_argument("--sheets", type=Path, help="write a picture of the worst masks of each group here")
     args = parser.parse_args()
     found: dict[str, list[Case]] = {depth: [] for depth in args.depth}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import cv2
@@ -60,7 +61,7 @@ def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> Dept
     w = np.zeros(depth_m.shape, np.float32)
     np.divide(1.0, depth_m, out=w, where=valid)
     planes = planes_around(w, valid, inside)
-    everything = np.any([p.pixels for p in planes], axis=0) if planes else np.zeros_like(valid)
+    everything = _union([p.pixels for p in planes]) if planes else np.zeros_like(valid)
     evidence = _judge_parts(w, valid, everything, inside)
     if len(planes) > 1 and _fill(evidence.thing, inside) < _MIN_FILL:
         # What is left spans too little of the box. A neighbour's face in line with the thing's own has taken
@@ -69,13 +70,16 @@ def depth_evidence(depth_m: NDArray[np.floating[Any]], inside: BoolMask) -> Dept
         evidence = _judge_parts(w, valid, planes[0].pixels, inside)
     if not planes:
         return evidence
-    level = np.any([p.pixels & ~p.raised for p in planes], axis=0)
-    raised = np.any([p.raised for p in planes], axis=0) & ~level
+    raised = _union([p.raised for p in planes]) & ~_union([p.pixels & ~p.raised for p in planes])
     doubtful = evidence.doubtful
     if _fill(evidence.thing, inside) < _MIN_FILL:
         # A plate, a pen: what little stands out from the table is all there is of it.
         doubtful = doubtful | raised
     return DepthEvidence(evidence.thing, evidence.background & ~raised, doubtful)
+
+
+def _union(masks: list[BoolMask]) -> BoolMask:
+    return reduce(np.bitwise_or, masks)
 
 
 def _judge_parts(

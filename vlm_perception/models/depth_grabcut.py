@@ -36,7 +36,7 @@ class DepthGrabCutSettings:
     """
 
     max_side_px: int = 128
-    min_side_px: int = 80
+    min_side_px: int = 64
     margin: float = 0.2
     slack: float = 0.02
     edge_px: int = 2

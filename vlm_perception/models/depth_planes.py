@@ -33,6 +33,8 @@ _HOLE_RIM_SHARE = 0.75
 _RAISED_PX = 5
 _RAISED_W = 1.5e-3
 _RAISED_SIGMAS = 1.5
+# Standard deviation over mean absolute deviation of a normal distribution.
+_SIGMA_OF_MEAN = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +132,8 @@ def _seen_through(pixels: BoolMask, nearer: BoolMask) -> BoolMask:
 
 def _raised(pixels: BoolMask, before: NDArray[np.float32], around: BoolMask) -> BoolMask:
     """Which pixels of a plane lie above it by more than its own noise, on the mean of their neighbourhood."""
-    noise = 1.48 * float(np.median(np.abs(before[pixels & around]))) if (pixels & around).any() else 0.0
+    spread = np.abs(before[pixels & around])
+    noise = _SIGMA_OF_MEAN * float(spread.mean()) if len(spread) else 0.0
     side = (_RAISED_PX, _RAISED_PX)
     total = cv2.blur(np.where(pixels, before, 0).astype(np.float32), side)
     count = cv2.blur(pixels.astype(np.float32), side)
