@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -146,6 +147,34 @@ def test_scenes_without_depth_are_refused_with_the_way_out(folder: Path) -> None
         next(mask_study.scenes(folder))
     with pytest.raises(SystemExit, match="no scenes"):
         next(mask_study.scenes(folder / "00000"))
+
+
+def test_it_reads_what_the_generator_writes(tmp_path: Path) -> None:
+    pytest.importorskip("PIL")
+    from training.generate import CHUNK, Extras, make_chunk
+
+    camera = CameraIntrinsics(160, 120, 138.5, 138.5, 79.5, 59.5)
+    description, images, ids = table_scene([TableBox("red", (200, 40, 40), (0.0, 0.0), (0.12, 0.08, 0.10))], camera=camera)
+    (box,) = description.instances
+    thing = {"number": 1, "key": "cube", "color": "red", "box": [int(v) for v in box.box_xyxy], "pixels": box.pixels, "shown": 1.0}
+    frame = SimpleNamespace(
+        color=images.color_rgb, instances=ids.astype(np.uint8), objects=[thing], depth_m=images.depth_m, focal_px=138.5
+    )
+    world = SimpleNamespace(width=160, height=120, randomize=lambda _: [])
+    shooting = SimpleNamespace(shoot=lambda _placed, _rng, with_depth: frame if with_depth else None)
+    make_chunk(tmp_path, 1, 0, world, shooting, Extras(masks=True, depth=True, exact_depth=True))
+
+    read = list(mask_study.scenes(tmp_path, limit=3))
+    assert [scene.name for scene in read] == ["00000/000", f"00000/{CHUNK // 3:03d}", f"00000/{2 * (CHUNK // 3):03d}"]
+    (only,) = mask_study.scenes(tmp_path, only=frozenset({"00000/007"}))
+    assert only.name == "00000/007"
+    for scene in (*read, only):
+        np.testing.assert_array_equal(scene.ids, ids)
+        np.testing.assert_allclose(scene.depth_m["exact"], images.depth_m, atol=6e-5)
+        seen = scene.depth_m["sensor"] > 0
+        assert 0.8 < seen.mean() < 1
+        assert np.median(np.abs(scene.depth_m["sensor"] - images.depth_m)[seen]) < 0.005
+        assert scene.camera.fx == 138.5
 
 
 def test_no_pose_counts_as_worse_than_any_pose() -> None:
