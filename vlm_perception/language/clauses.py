@@ -547,6 +547,10 @@ class ClauseReader(NounPhraseReader):
                 cursor.pos = start
                 break
             cursor.pos = found[1]
+            halves = self._halves()
+            if halves is not None:  # "behind and to the right of the plate"
+                also += [Relation(found[0], (halves[1],)), Relation(halves[0], (halves[1],))]
+                continue
             mentions = list(self.mentions)
             anchors = self.entities(depth=1) if found[0] == "between" else [self.entity(depth=1)]
             self.mentions = mentions

@@ -53,6 +53,7 @@ class NounPhraseReader:
         draft = Draft()
         if cursor.word() == "not" and cursor.word(1) in lx.ARTICLES:  # "not the red one"
             draft.generic = True
+        its = cursor.word() in {"its", "their"} and depth > 0
         read_determiners(cursor, draft)
         if (
             draft.chosen
@@ -69,6 +70,8 @@ class NounPhraseReader:
             return pronoun
         self._premodifiers(draft)
         self._nouns(draft)
+        if its and self.anchor is not None and draft.nouns and singular(draft.nouns[-1])[0] in lx.PARTS:
+            draft.relations.append(Relation("part_of", (self.anchor,), text="its"))  # "nor in its drawer"
         owner_stop = cursor.pos
         while draft.nouns and cursor.word() == "'s" and self._owns_part():
             cursor.pos += 1

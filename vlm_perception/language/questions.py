@@ -48,7 +48,7 @@ _MEANS_NOTHING: Final = (
     | lx.ARTICLES
 )
 _HOLDING: Final = frozenset("contains contain holds hold supports support carries carry touches touch".split())
-_HELD: Final = {"hold": "at", "carry": "at", "contain": "in", "support": "on", "have": "part_of"}
+_HELD: Final = {"hold": "held_by", "carry": "held_by", "contain": "in", "support": "on", "have": "part_of"}
 _FACTS: Final = frozenset(
     "color colour size shape material kind type state brand name text word letter number time".split()
 )

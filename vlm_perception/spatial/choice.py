@@ -84,6 +84,8 @@ def choose(
             rivals=tuple(ordered),
             message=f"I see only {wording.counted(entity, len(ordered))} of the {wanted} asked for.",
         )
+    if wanted == 1:
+        ordered = _nearest_first(entity, reading, detection, ordered, scene)
     rivals = tuple(ordered[wanted:])
     if wanted == 1 and entity.definite:
         tied = _tied(
@@ -92,6 +94,19 @@ def choose(
         if tied:
             return Choice(Status.AMBIGUOUS, rivals=(ordered[0], *tied))
     return Choice(Status.SUCCEEDED, tuple(ordered[:wanted]), rivals)
+
+
+def _nearest_first(
+    entity: Entity, reading: Reading, detection: NDArray[np.float64], ordered: list[int], scene: Scene
+) -> list[int]:
+    """Of things that do about equally well, the one that is nearer to what it is under, above or next to."""
+    first = ordered[0]
+    for other in ordered[1:]:
+        as_good = reading.relation[other] >= scene.settings.relation_ratio * reading.relation[first]
+        as_sure = detection[other] >= scene.settings.score_ratio * detection[first]
+        if as_good and as_sure and scene.nearer(reading, entity, other, first):
+            first = other
+    return [first, *(i for i in ordered if i != first)]
 
 
 def _tied(

@@ -26,14 +26,12 @@ _BESIDE: Final[dict[str, tuple[tuple[float, float], ...]]] = {
     "left_of": ((-1, 0),), "right_of": ((1, 0),), "in_front_of": ((0, -1),), "behind": ((0, 1),), "at_front_of": ((0, -1),),
     "at_back_of": ((0, 1),),
 }  # fmt: skip
-# Parts of a thing's own footprint, as shares of the reach along (right, forward).
-_REGIONS: Final[dict[str, tuple[float, float]]] = {
-    "at_front_of": (0.0, -0.75),
-    "at_back_of": (0.0, 0.75),
-    "at_left_of": (-0.75, 0.0),
-    "at_right_of": (0.75, 0.0),
-    "at_center_of": (0.0, 0.0),
-}
+# Parts of a thing's own footprint, any of several, as shares of the reach along (right, forward).
+_REGIONS: Final[dict[str, tuple[tuple[float, float], ...]]] = {
+    "at_front_of": ((0.0, -0.75),), "at_back_of": ((0.0, 0.75),), "at_left_of": ((-0.75, 0.0),), "at_right_of": ((0.75, 0.0),),
+    "at_center_of": ((0.0, 0.0),), "at_edge_of": ((0.0, -0.9), (-0.9, 0.0), (0.9, 0.0), (0.0, 0.9)),
+    "at_corner_of": ((-0.9, -0.9), (0.9, -0.9), (-0.9, 0.9), (0.9, 0.9)),
+}  # fmt: skip
 _ALL_ROUND: Final = (
     (1.0, 0.0),
     (-1.0, 0.0),
@@ -171,7 +169,7 @@ def _upon(
     *,
     within: bool,
     lift_m: float = 0.0,
-    toward: tuple[float, float] = (0.0, 0.0),
+    toward: tuple[tuple[float, float], ...] = ((0.0, 0.0),),
     fit: Fit | None = None,
 ) -> PlacePose | None:
     """On top of a thing, or in it: the spot of its footprint with the most room, the middle first."""
@@ -203,7 +201,7 @@ def _upon(
             serves = 1.0 if fit is None else fit(spot)
             if serves < SERVES:
                 continue
-            off = float(np.hypot(u - toward[0], v - toward[1])) if fit is None else 1.0 - serves
+            off = min(float(np.hypot(u - x, v - y)) for x, y in toward) if fit is None else 1.0 - serves
             value = min(room, 0.05) - 0.1 * off * float(half[[RIGHT, FORWARD]].max())
             if within:  # the floor rather than the rim, the open drawer rather than the top of its cabinet
                 value += 0.5 * min(float(high[UP] - spot[UP]), 0.05)

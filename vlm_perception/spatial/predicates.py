@@ -146,6 +146,10 @@ def on(a: Extents, b: Extents) -> FloatArray:
     else:
         # In the image a's lower edge lies within b's box, and its middle above b's.
         peeks = _ramp((a.center[..., UP] - b.center[..., UP]) / np.maximum(height_a + height_b, _TINY), -0.05, 0.1)
+        # Things stand anywhere on what lies flat, and on the upper part of what stands upright.
+        foot = (a.low[..., UP] - b.low[..., UP]) / np.maximum(height_b, _TINY)
+        upright = _ramp(height_b / np.maximum(b.size[..., RIGHT], _TINY), 0.5, 0.9)
+        peeks = peeks * (1.0 - 0.5 * upright * (1.0 - _ramp(foot, 0.5, 0.75)))
     return np.sqrt(_footprint_share(a, b)) * contact * peeks
 
 
@@ -175,6 +179,11 @@ def supports(a: Extents, b: Extents) -> FloatArray:
 def holds(a: Extents, b: Extents) -> FloatArray:
     """b is in or on a."""
     return np.maximum(contains(a, b), supports(a, b))
+
+
+def held_by(a: Extents, b: Extents) -> FloatArray:
+    """a is in or on b."""
+    return holds(b, a)
 
 
 def at(a: Extents, b: Extents) -> FloatArray:
@@ -215,7 +224,9 @@ def next_to(a: Extents, b: Extents) -> FloatArray:
         if a.solid
         else np.maximum(inside(a, b), inside(b, a))
     )
-    return _near(a, b, 0.75) * (1.0 - 0.9 * _ramp(stacked, 0.5, 0.9))
+    close = _near(a, b, 0.75) * (1.0 - 0.9 * _ramp(stacked, 0.5, 0.9))
+    # In the image, what stands on a thing and what stands behind it look alike: a doubt, no more.
+    return close if a.solid else close * (1.0 - 0.5 * np.maximum(on(a, b), on(b, a)))
 
 
 def near(a: Extents, b: Extents) -> FloatArray:
@@ -234,12 +245,14 @@ def far_from(a: Extents, b: Extents) -> FloatArray:
 
 def around(a: Extents, b: Extents) -> FloatArray:
     """a is near b, beside it and not on it."""
-    return near(a, b) * (1.0 - 0.9 * _ramp(_footprint_share(a, b), 0.5, 0.9))
+    held = _footprint_share(a, b) if a.solid else inside(a, b)
+    return near(a, b) * (1.0 - 0.9 * _ramp(held, 0.5, 0.9))
 
 
 def between(a: Extents, b: Extents, c: Extents) -> FloatArray:
-    """a's middle lies along the line from b to c, after b and before c, and close to it; in a stack: above one, below the other."""
-    level = _between_level(a, b, c)
+    """a's middle lies along the line from b to c, after b and before c, close to it and in neither; in a stack: above one, below the other."""
+    held = _footprint_share if a.solid else inside
+    level = _between_level(a, b, c) * (1.0 - 0.9 * _ramp(np.maximum(held(a, b), held(a, c)), 0.5, 0.9))
     if not a.solid:
         return level
     share = np.minimum(_overlap_share(a, b), _overlap_share(a, c))
@@ -417,7 +430,7 @@ PREDICATES: Final[dict[str, Predicate]] = {
     name: Predicate(name, score)
     for name, score in {
         "left_of": left_of, "right_of": right_of, "in_front_of": in_front_of, "behind": behind, "above": above, "below": below,
-        "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "holds": holds, "at": at, "part_of": part_of,
+        "under": under, "on": on, "in": inside, "contains": contains, "supports": supports, "holds": holds, "held_by": held_by, "at": at, "part_of": part_of,
         "touching": touching, "against": against, "next_to": next_to, "near": near, "far_from": far_from, "around": around,
         "at_center_of": at_center_of, "at_edge_of": at_edge_of, "at_corner_of": at_corner_of, "at_front_of": at_front_of,
         "at_back_of": at_back_of, "at_left_of": at_left_of, "at_right_of": at_right_of, "facing": facing, "larger_than": larger_than,

@@ -78,11 +78,12 @@ def _scene_with_parts(
     scene = Scene(objects, viewpoint, image_size, settings)
     parts: list[SceneObject] = []
     fixed: dict[Entity, int] = {}
+    goals = {item.entity for item in query.items if item.role is Role.DESTINATION}
     for entity in reversed(query.entities):
         whole = whole_of(entity)
         if (
             whole is None
-            or entity.noun in SPOTS
+            or (entity.noun in SPOTS and entity not in goals)
             or scene.read(entity).goodness.max(initial=0.0) >= settings.min_relation
         ):
             continue
@@ -129,7 +130,10 @@ def _locate(query: Query, scene: Scene, vocabulary: frozenset[str] | None) -> Re
         if note and item.entity not in scene.fixed:  # of a part that was not detected, only the region is known
             shown = choice.indices or next(i for r in item.also for a in r.anchors for i in (nearby[a],))
             return _no_room(note, groundings, scene, item.entity, shown[0])
-        for index in choice.indices:
+        indices = choice.indices
+        if not indices and spot is not None:  # on a table that was not detected: shown at the first thing it is near to
+            indices = nearby[item.also[0].anchors[0]][:1]
+        for index in indices:
             found = grounding(scene, item.entity, index, Role.DESTINATION)
             groundings[index, Role.DESTINATION] = replace(found, place=spot)
     for item, choice in (*chosen, *where):

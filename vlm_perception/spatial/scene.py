@@ -23,13 +23,13 @@ SURFACES = frozenset(
     "picture view kitchen wall".split()
 )
 """What carries or surrounds the whole scene; when it is not detected, the scene's own extent stands for it."""
-_VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "holds", "at"})
+_VERTICAL = frozenset({"above", "below", "under", "on", "in", "contains", "supports", "holds", "held_by", "at"})
 _TO_EACH = frozenset(
     "left_of right_of in_front_of behind above below far_from larger_than smaller_than taller_than shorter_than".split()
 )
 _WHOLE_INSTEAD = 0.8
 _TO_SEVERAL = frozenset({"contains", "supports", "holds", "next_to", "near"})
-_PROXIMITY = frozenset({"next_to", "near"})
+_NEAREST = frozenset({"next_to", "near", "under", "above", "below", "far_from"})
 _TABLE_SHARE = 0.12  # of the image
 
 
@@ -174,6 +174,8 @@ class Scene:
             # Only a region stands for the part: an open drawer reaches out of it, though not of the whole.
             whole = next(i for i, item in enumerate(self.objects) if item.instance_id == self.objects[part].instance_id)
             joint[:, whole] = _WHOLE_INSTEAD * self.pairs(relation.predicate)[:, whole]
+            if relation.predicate == "in":  # what stands on the cabinet is not in its drawer
+                joint *= 1.0 - np.square(self.pairs("on")[:, [whole]])
         several = self._of_several(relation, joint)
         if several is not None:
             return several
@@ -294,8 +296,11 @@ class Scene:
         return carried
 
     def nearer(self, reading: Reading, entity: Entity, first: int, other: int) -> bool:
-        """Whether "next to" or "near" means ``first``: it is nearer to its anchor than ``other`` by more than the noise."""
-        close = [r for r in entity.relations if r.predicate in _PROXIMITY and len(r.anchors) == 1 and not r.negated]
+        """Whether "next to", "near" or "under" means ``first``: it is nearer to its anchor than ``other``, beyond the noise.
+
+        "Far from" means the one that is farther.
+        """
+        close = [r for r in entity.relations if r.predicate in _NEAREST and len(r.anchors) == 1 and not r.negated]
         if len(close) != 1 or close[0].anchors[0].number != 1:
             return False
         anchors = next((found for anchor, found in reading.anchors if anchor == close[0].anchors[0]), None)
@@ -306,7 +311,8 @@ class Scene:
         source = self.solid if self.known[pair].all() and self.known[to].all() else self.flat
         away = [float(rank_values("distance", source.take(i), self.flat.take(i), by_image=False, anchor=source.take(a))[0])
                 for i, a in zip(pair, to, strict=True)]  # fmt: skip
-        return away[1] - away[0] > rank_margin("distance", source.take(pair), self.settings.rank_margin)
+        gained = away[0] - away[1] if close[0].predicate == "far_from" else away[1] - away[0]
+        return gained > rank_margin("distance", source.take(pair), self.settings.rank_margin)
 
     # ------------------------------------------------------------------ order and size
 
