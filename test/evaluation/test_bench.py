@@ -1,6 +1,7 @@
 """The benchmark measures what it says, on a frame that is what it says."""
 
 import json
+import sys
 import time
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from vlm_perception.evaluation.bench import bench_overhead, five_boxes, main
 from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory
+
+NODE = {"conversions", "messages", "drawing", "everything"}
 
 
 def test_the_frame_has_five_objects_in_full_view(tmp_path):
@@ -29,9 +32,23 @@ def test_percentiles():
 
 def test_every_stage_is_measured():
     stages = bench_overhead(5, known_up=False)
-    assert set(stages) == {"language", "geometry", "resolve", "overhead", "depth-grabcut"}
+    assert set(stages) - NODE == {"language", "geometry", "resolve", "overhead", "depth-grabcut"}
     parts = sum(stages[name].p50 for name in ("language", "geometry", "resolve"))
     assert stages["overhead"].p95 >= parts * 0.5
+
+
+def test_the_nodes_work_is_measured_where_there_is_ros():
+    pytest.importorskip("rclpy")
+    stages = bench_overhead(5, known_up=True)
+    assert set(stages) > NODE
+    for stage in ("conversions", "messages", "drawing"):
+        assert stages[stage].p50 > 0
+    assert stages["everything"].p95 >= stages["overhead"].p50 + stages["messages"].p50 * 0.5
+
+
+def test_without_ros_the_pipeline_is_measured_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vlm_perception.ros.overhead", None)
+    assert not set(bench_overhead(1, known_up=True)) & NODE
 
 
 def test_json(tmp_path, capsys):

@@ -33,7 +33,7 @@ from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.registry import load_registry
 from vlm_perception.models.runtime import free_memory
 from vlm_perception.pipeline import Pipeline
-from vlm_perception.types import ModelError, VlmPerceptionError
+from vlm_perception.types import Answer, ModelError, RgbdFrame, VlmPerceptionError
 
 COMMAND = "pick up the red box to the left of the blue box"
 PHRASES = ("red box", "blue box", "box")
@@ -65,8 +65,9 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
         known_up: whether "up" is given, as with TF, or found in the depth image.
 
     Returns:
-        Stage to time; ``overhead`` is all that is not detection, with masks that the model gave, and
-        ``depth-grabcut`` is what five masks cost when it gives none.
+        Stage to time. ``overhead`` is all of the pipeline that is not detection, with masks that the model gave.
+        Where ROS is, the node's ``conversions``, ``messages`` and ``drawing`` follow, and ``everything`` is
+        overhead, conversions and messages. ``depth-grabcut`` is what five masks cost when the model gives none.
     """
     with tempfile.TemporaryDirectory() as folder:
         dataset = five_boxes(Path(folder))
@@ -88,12 +89,26 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
                 stages.setdefault(stage, []).append(answer.latency_ms[stage])
             overhead = answer.latency_ms["total"] - answer.latency_ms["detect"]
             stages.setdefault("overhead", []).append(overhead)
+        node = {name: time_calls(call, repeats) for name, call in _node_calls(images, answer).items()}
+        stages.update(node)
+        if node:
+            parts = (stages["overhead"], node["conversions"], node["messages"])
+            stages["everything"] = [sum(values) for values in zip(*parts, strict=True)]
         segmenter = DepthGrabCut()
         boxes = [instance.box_xyxy for instance in frame.instances]
         stages["depth-grabcut"] = time_calls(
             lambda: segmenter.segment(images.color_rgb, boxes, depth_m=images.depth_m), max(3, repeats // 10)
         )
     return {stage: Timing.of(values) for stage, values in stages.items()}
+
+
+def _node_calls(frame: RgbdFrame, answer: Answer) -> Mapping[str, Callable[[], object]]:
+    """The node's own work; none without ROS."""
+    try:
+        from vlm_perception.ros.overhead import node_calls
+    except ImportError:
+        return {}
+    return node_calls(frame, answer)
 
 
 def bench_model(
@@ -218,7 +233,8 @@ def _print(result: Mapping[str, Any]) -> None:
         for name, title in titles.items():
             if name in model:
                 table.add_row(f"  {title}", f"{model[name].p50:.1f}", f"{model[name].p95:.1f}")
-        share = result["overhead_ms"]["overhead"].p50 / model["ours"].p50
+        overhead = result["overhead_ms"]
+        share = overhead.get("everything", overhead["overhead"]).p50 / model["ours"].p50
         table.add_row("  overhead of all that is not the model", f"{share:.1%}", "")
     console = Console()
     console.print(table)
