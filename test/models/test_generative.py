@@ -309,6 +309,23 @@ def test_qwen_inputs_from_parts_are_the_processors(tiny_checkpoints, kind):
         assert torch.equal(torch.as_tensor(ours[name]), torch.as_tensor(value)), name
 
 
+@pytest.mark.skipif(not torchvision_works(), reason="these processors need a torchvision that matches torch")
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl", "internvl", "molmo2"])
+@pytest.mark.parametrize("size", SIZES)
+def test_inputs_from_parts_are_those_of_the_checkpoints_own_processor(model_of, kind, size):
+    """As :func:`build_model` loads it where torchvision is, and what is made in its place where it is not."""
+    import dataclasses
+
+    model = model_of(kind)
+    chat = model._dialect._chat
+    assert chat.processor is not None
+    theirs = chat(image_of(size), "find it", model.placement)
+    ours = dataclasses.replace(chat, processor=None)(image_of(size), "find it", model.placement)
+    assert {"input_ids", "pixel_values"} <= set(theirs) <= set(ours)
+    for name, value in theirs.items():
+        torch.testing.assert_close(torch.as_tensor(ours[name]), torch.as_tensor(value), msg=name)
+
+
 def test_assign_phrase():
     phrases = ("red mug", "mug", "plate")
     assert assign_phrase("Red mug.", phrases) == "red mug"

@@ -464,6 +464,8 @@ def internvl(folder: Path) -> Path:
     GotOcr2ImageProcessorPil(
         size={"height": 28, "width": 28}, crop_to_patches=True, min_patches=1, max_patches=4
     ).save_pretrained(folder)
+    marks = {"processor_class": "InternVLProcessor", "image_seq_length": config.image_seq_length}
+    (folder / "processor_config.json").write_text(json.dumps(marks))
     tokenizer.save_pretrained(folder)
     return folder
 
