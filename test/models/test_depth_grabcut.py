@@ -131,6 +131,39 @@ def test_what_continues_a_plane_from_outside_is_background():
     assert np.mean(evidence.thing[ids == 1]) > 0.9
 
 
+def cropped(depth_m, box, margin):
+    x0, y0, x1, y1 = (int(v) for v in box)
+    window = np.s_[max(0, y0 - margin) : y1 + margin, max(0, x0 - margin) : x1 + margin]
+    inside = np.zeros(depth_m.shape, bool)
+    inside[y0:y1, x0:x1] = True
+    return window, inside[window]
+
+
+def test_a_thing_that_the_image_cuts_is_the_thing_though_its_box_ends_sooner():
+    """What reaches the picture's edge need not go on for long; what reaches the end of a whole margin does."""
+    description, images, ids = table_scene([TableBox("box", (200, 40, 40), (-0.38, 0.0), (0.16, 0.2, 0.10))])
+    x0, y0, x1, y1 = description.instances[0].box_xyxy
+    assert y1 == 480
+    window, inside = cropped(images.depth_m, (x0, y0, x1, y1 - 12), 40)
+    evidence = depth_evidence(images.depth_m[window], inside)
+    assert np.mean(evidence.thing[inside & (ids[window] == 1)]) > 0.9
+    assert not evidence.doubtful.any()
+
+
+def test_what_goes_on_beyond_the_margin_stands_before_the_thing():
+    description, images, ids = table_scene(
+        [
+            TableBox("red box", (200, 40, 40), (0.06, 0.0), (0.1, 0.2, 0.08)),
+            TableBox("blue box", (40, 40, 200), (-0.08, 0.0), (0.05, 0.05, 0.16)),
+        ]
+    )
+    window, inside = cropped(images.depth_m, description.instances[0].box_xyxy, 20)
+    evidence = depth_evidence(images.depth_m[window], inside)
+    told = evidence.thing | evidence.doubtful
+    assert np.mean(told[inside & (ids[window] == 1)]) > 0.9
+    assert not told[ids[window] == 2].any()
+
+
 @pytest.mark.parametrize(
     "box",
     [(-50, -50, -10, -10), (700, 10, 800, 90), (10, 10, 10, 40), (50, 40, 20, 30)],

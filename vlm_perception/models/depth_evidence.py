@@ -17,6 +17,7 @@ from vlm_perception.types import BoolMask
 _MIN_PART_SHARE = 0.02
 _OUTSIDE_SHARE = 0.35
 _FAR_SHARE = 0.15
+_FULL_MARGIN_SHARE = 0.8
 _DOUBTFUL_SHARE = 0.2
 _MIN_FILL = 0.5
 # Of the box: what spans as much needs no neighbour to be whole.
@@ -110,10 +111,13 @@ def _judge_parts(
 
 
 def _far_border(inside: BoolMask) -> BoolMask:
-    """The crop's outermost pixels, but for the sides that the box reaches."""
+    """The crop's outermost pixels, but for sides where the image ends sooner: a box may well stop short of that."""
+    u, v, width, height = cv2.boundingRect(inside.view(np.uint8))
     border = np.zeros_like(inside)
-    for side in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
-        if not inside[side].any():
+    sides = np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]
+    gaps = v, inside.shape[0] - v - height, u, inside.shape[1] - u - width
+    for side, gap in zip(sides, gaps, strict=True):
+        if gap > 0 and gap >= _FULL_MARGIN_SHARE * max(gaps):
             border[side] = True
     return border
 
