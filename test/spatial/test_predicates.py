@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scenes import basket, block, bowl, plate, thing, view
 
 from vlm_perception.spatial.layout import Extents, flat_extents, solid_extents
-from vlm_perception.spatial.predicates import PREDICATES, between
+from vlm_perception.spatial.predicates import PREDICATES, between, farther_than, nearer_than, nearer_to
 from vlm_perception.types import SceneObject, Viewpoint
 
 _QUICK = settings(max_examples=60, deadline=None)
@@ -52,6 +52,9 @@ HOLDS = [
     ("at_corner_of", bowl(1, "a", 0.55, 0.35), block(2, "b", 0.0, 0.0, -0.7, size=(1.2, 0.8, 0.7))),
     ("at_front_of", bowl(1, "a", 0.0, -0.35), block(2, "b", 0.0, 0.0, -0.7, size=(1.2, 0.8, 0.7))),
     ("at_back_of", bowl(1, "a", 0.0, 0.35), block(2, "b", 0.0, 0.0, -0.7, size=(1.2, 0.8, 0.7))),
+    ("at_left_of", bowl(1, "a", -0.4, 0.0), block(2, "b", 0.0, 0.0, -0.7, size=(1.2, 0.8, 0.7))),
+    ("at_right_of", bowl(1, "a", 0.4, 0.0), block(2, "b", 0.0, 0.0, -0.7, size=(1.2, 0.8, 0.7))),
+    ("held_by", bowl(1, "a", 0.0, 0.0, 0.008), plate(2, "b", 0.0, 0.0)),
     ("facing", block(1, "a", 0.0, 0.0, size=(0.2, 0.04, 0.05)), block(2, "b", 0.5, 0.0)),
     ("larger_than", block(1, "a", 0.0, 0.0, size=(0.2, 0.2, 0.2)), block(2, "b", 0.5, 0.0)),
     ("smaller_than", block(1, "a", 0.5, 0.0), block(2, "b", 0.0, 0.0, size=(0.2, 0.2, 0.2))),
@@ -104,6 +107,31 @@ def test_holds_in_the_image_too(name: str, a: SceneObject, b: SceneObject) -> No
 def test_every_predicate_is_tried_and_defined() -> None:
     assert {h[0] for h in HOLDS} == set(PREDICATES)
     assert all(len(p.definition) > 8 for p in PREDICATES.values())
+
+
+@_QUICK
+@given(st.lists(st.tuples(st.floats(-0.4, 0.4), st.floats(-0.2, 0.4)), min_size=3, max_size=3), st.booleans())
+def test_distances_are_compared_one_way_only(spots: list[tuple[float, float]], solid: bool) -> None:
+    things = [block(i, "x", *spot) for i, spot in enumerate(spots, 1)]
+    extents = solid_extents(things, view())[0] if solid else flat_extents(things)
+    a, b, c = (extents.take(i) for i in range(3))
+    assert float(nearer_to(a, b, c)[0]) == 0.0 or float(nearer_to(a, c, b)[0]) == 0.0
+    assert float(nearer_than(a, b, c)[0]) == 0.0 or float(nearer_than(b, a, c)[0]) == 0.0
+    assert farther_than(a, b, c) == nearer_than(b, a, c)
+    assert farther_than(a, b) == nearer_than(b, a)
+
+
+def test_a_thing_inside_one_of_two_is_not_between_them() -> None:
+    things = [
+        block(1, "a", -0.15, 0.1, 0.006, size=(0.06, 0.06, 0.06)),
+        basket(2, "b", -0.2, 0.1),
+        plate(3, "c", 0.25, 0.1),
+        block(4, "d", 0.05, 0.1),
+    ]
+    extents = solid_extents(things, view())[0]
+    b, c = extents.take(1), extents.take(2)
+    assert float(between(extents.take(0), b, c)[0]) < 0.2
+    assert float(between(extents.take(3), b, c)[0]) > 0.8
 
 
 def test_between_needs_both() -> None:
