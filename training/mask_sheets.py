@@ -16,7 +16,7 @@ _DEPTH_RANGE_M = 0.35
 
 
 def write_sheets(folder: Path, found: dict[str, list[Case]], out: Path, each: int = 12) -> None:
-    """`out/DEPTH-GROUP.png`: the worst masks of each group, worst first, no scene twice."""
+    """`out/DEPTH-GROUP.png`: the worst masks of each group, worst first, no scene twice; `DEPTH.jpg`: four of each."""
     out.mkdir(parents=True, exist_ok=True)
     picked: dict[str, list[tuple[Case, str]]] = {}
     for depth, all_cases in found.items():
@@ -28,9 +28,13 @@ def write_sheets(folder: Path, found: dict[str, list[Case]], out: Path, each: in
                 picked[f"{depth}-{group.replace(' ', '_')}"] = [(case, depth) for case in list(worst.values())[:each]]
     wanted = frozenset(case.scene for sheet in picked.values() for case, _ in sheet)
     by_name = {scene.name: scene for scene in scenes(folder, only=wanted)}
+    rows: dict[str, list[NDArray[np.uint8]]] = {depth: [] for depth in found}
     for name, sheet in picked.items():
         cells = [cell(by_name[case.scene], case, depth) for case, depth in sheet]
         cv2.imwrite(str(out / f"{name}.png"), grid(cells)[..., ::-1])
+        rows[sheet[0][1]] += [_heading(name.split("-", 1)[1].replace("_", " "), 8 * CELL_PX), grid(cells[:4])]
+    for depth, stack in rows.items():
+        cv2.imwrite(str(out / f"{depth}.jpg"), np.vstack(stack)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 72])
 
 
 def cell(scene: Scene, case: Case, depth: str) -> NDArray[np.uint8]:
@@ -62,6 +66,11 @@ def cell(scene: Scene, case: Case, depth: str) -> NDArray[np.uint8]:
     cv2.putText(picture, name, (3, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (0, 0, 0), 2)
     cv2.putText(picture, name, (3, 11), cv2.FONT_HERSHEY_SIMPLEX, 0.36, (255, 255, 255), 1)
     return np.hstack((picture, shown))
+
+
+def _heading(text: str, width: int) -> NDArray[np.uint8]:
+    line = np.full((18, width, 3), 255, np.uint8)
+    return cv2.putText(line, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def grid(cells: list[NDArray[np.uint8]], columns: int = 4) -> NDArray[np.uint8]:
