@@ -133,7 +133,9 @@ def _unknown(stages: Stages, entities: Iterable[Entity]) -> tuple[str, ...]:
 
 
 def _in_words(claim: Entity) -> str:
-    if claim.number == 1:
+    if claim.bounds is not None:
+        name = f"{wording.amount(claim.bounds)} {wording.name_of(claim, claim.bounds[1] or 2)}"
+    elif claim.number == 1:
         name = wording.article(wording.name_of(claim))
     elif claim.number is None:
         name = wording.name_of(claim, 2)

@@ -16,7 +16,7 @@ from vlm_perception.types import Entity, Relation, Role, RoleEntity
 if TYPE_CHECKING:
     from vlm_perception.language.clauses import ClauseReader
 
-_HOLDING: Final = frozenset("contains contain holds hold supports support carries carry touches touch".split())
+_HOLDING: Final = frozenset("contains contain has have holds hold supports support carries carry touches touch".split())
 _HELD: Final = {"hold": "held_by", "carry": "held_by", "contain": "in", "support": "on", "have": "part_of"}
 MEANS_NOTHING: Final = (
     frozenset(", . ? ! ; : and then so there here now in total altogether please are is exist visible".split())
@@ -51,7 +51,11 @@ def with_what_is_said(reader: ClauseReader, entity: Entity) -> Entity:
     )
     start = cursor.pos
     if cursor.word() in _HOLDING:
-        return read_said_of(reader, [entity])[0]
+        said = read_said_of(reader, [entity])[0]
+        if said.noun != entity.noun:  # "which mug has a handle": no relation between things
+            cursor.pos = start
+            return entity
+        return said
     if cursor.word() in {"does", "do"}:
         return _held_by(reader, entity) or entity
     if cursor.take_any(lx.BE) or cursor.take_any(lx.STANDS) or cursor.word() in {"touch", "contain"}:

@@ -10,6 +10,7 @@ from vlm_perception.language.attributes import take_attribute
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
+from vlm_perception.language.predications import POSTURES
 from vlm_perception.types import Attribute, CommandError, Entity, Query, Ranking, Relation, Task
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ EXISTS: Final = ("is there", "are there", "there is", "there are", "do you see",
                   "does scene contain", "does scene show", "does image contain", "can we see", "you see", "you can see", "i see",
                   "i can see", "there was", "there were", "do we have", "do you have", "have we got", "we see", "we have")  # fmt: skip
 
-_POSTURES: Final = frozenset("sitting standing lying laying hanging hidden parked".split())
 _HAD: Final = {
     tuple(f"{words} {it}".split()): name
     for words, name in {"in": "contains", "inside": "contains", "on": "supports", "on top of": "supports"}.items()
@@ -38,7 +38,16 @@ def take_phrase(cursor: Cursor, phrases: tuple[str, ...]) -> bool:
 
 
 def statement(text: str, claims: list[Entity]) -> Query:
-    """A query that asks whether claims hold."""
+    """A query that asks whether claims hold.
+
+    Raises:
+        CommandError: a claim holds something against each of several places.
+    """
+    for anchor in (
+        a for claim in claims for r in claim.relations if r.predicate in {"in", "on", "at"} for a in r.anchors
+    ):
+        if anchor.text.lower().startswith(("every ", "each ")) and anchor.text != "each other":
+            raise CommandError(f'whether it is so for "{anchor.text}" cannot be checked at once; say one of them')
     return Query(text, Task.VERIFY, "", (), tuple(claims))
 
 
@@ -74,8 +83,8 @@ def _predicate(reader: ClauseReader, subject: Entity, draft: Draft, *, negated: 
         if cursor.take_any(lx.INTENSIFIERS - {"right", "somewhere"}) and not is_content(cursor.word()):
             cursor.pos = start
         attribute = take_attribute(cursor, predicative=True)
-        if attribute is None and cursor.word() in _POSTURES and cursor.word(1) in {"", ",", ".", "?", "!", "and"}:
-            attribute = Attribute("state", cursor.take_any(_POSTURES))  # "how many people are sitting"
+        if attribute is None and cursor.word() in POSTURES and cursor.word(1) in {"", ",", ".", "?", "!", "and"}:
+            attribute = Attribute("state", cursor.take_any(POSTURES))  # "how many people are sitting"
         if attribute is not None and not is_content(cursor.word()):
             draft.attributes.append(attribute)
         elif attribute is not None:
@@ -239,6 +248,9 @@ def read_existing(reader: ClauseReader) -> list[Entity]:
     entities = reader.entities()
     if negated:
         return [replace(e, number=0) for e in entities]
+    if len(entities) > 1 and entities[-1].relations and not any(e.relations for e in entities[:-1]):
+        # "there are two cups and a bowl on the tray": all of them
+        entities = [*(replace(e, relations=entities[-1].relations) for e in entities[:-1]), entities[-1]]
     return [replace(e, definite=False) if e.number is None else e for e in entities]  # "there are mugs": some
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from vlm_perception.language.attributes import kind_of, take_attribute
 from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
-from vlm_perception.types import Relation
+from vlm_perception.types import Attribute, Relation
 
 if TYPE_CHECKING:
     from vlm_perception.language.noun_phrases import NounPhraseReader
@@ -17,6 +17,8 @@ VERBS = {
     "contains": "contains", "contain": "contains", "touches": "touching", "touch": "touching", "faces": "facing", "face": "facing",
     "surrounds": "around", "surround": "around", "supports": "supports", "carries": "supports", "holds": "holds", "hold": "holds",
 }  # fmt: skip
+POSTURES = frozenset("sitting standing lying laying hanging hidden parked".split())
+"""Postures that are worth saying alone."""
 
 
 def read_verbal(reader: NounPhraseReader, d: Draft, depth: int, negated: bool) -> bool:
@@ -44,6 +46,9 @@ def read_predicative(reader: NounPhraseReader, d: Draft, negated: bool, start: i
     cursor.take_any({"colored"})
     mark = cursor.pos
     attribute = take_attribute(cursor, predicative=True)
+    posture = cursor.tokens[cursor.pos - 1].word if cursor.pos else ""
+    if attribute is None and posture in POSTURES and not is_content(cursor.word()) and cursor.pos - start > 1:
+        attribute = Attribute("state", posture)  # "who is sitting": stepped over already
     if attribute is None or is_content(cursor.word()):
         cursor.pos = mark
         other = reader.entity(1) if negated and d.nouns else None

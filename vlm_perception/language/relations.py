@@ -140,6 +140,15 @@ def read_relation(reader: NounPhraseReader, d: Draft, depth: int) -> bool:
         cursor.pos = start
         return False
     _refuse_comparison(anchors[0])
+    side = next((lx.POSITIONS[t.word] for t in cursor.tokens[phrase_start:stop] if t.word in lx.POSITIONS), "")
+    if (
+        side
+        and cursor.tokens[phrase_start].word in {"at", "in"}
+        and is_bare(anchors[0], set(_UPRIGHT))
+        and predicate not in _DIRECTIONS
+    ):
+        add_place(d, side, negated)  # "at the bottom of the tower"
+        return True
     if (
         predicate in {"in", "on", "at"}
         and anchors[0].noun in _GROUPS

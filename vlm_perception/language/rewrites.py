@@ -22,6 +22,7 @@ _PLAINER: Final[dict[str, str]] = {
     "direct right of": "right of", "anybody": "any person", "anyone": "any person", "somebody": "a person", "someone": "a person",
     "nobody": "no person", "whose color is": "that is", "whichever": "the",
     "one at time": "", "one by one": "", "one after other": "",
+    "at very bottom of": "at bottom of", "at very top of": "at top of", "in very middle of": "in middle of", "at very edge of": "at edge of",
     "half hidden": "hidden", "half covered": "hidden", "on other side of": "behind", "on far side of": "behind", "at far side of": "behind",
     "on near side of": "in front of",
     "whatever is": "thing that is", "whatever lies": "thing that lies", "whatever stands": "thing that stands", "whatever are": "things that are",

@@ -39,9 +39,11 @@ def read_ordinal_direction(cursor: Cursor, d: Draft) -> bool:
         if word and (cursor.word() != "of" or (linked == "from" and OF_DIRECTION[word] in {"high", "low"})):
             cursor.take_any({"side", "end", "hand"})
             cursor.take_any({"side", "end"})
-            if cursor.take("to"):
+            mark = cursor.pos
+            if cursor.take("to"):  # "from left to right", but not "... to the back of the shelf"
                 cursor.skip_articles()
-                cursor.take_any(OF_DIRECTION)
+                if not cursor.take_any(OF_DIRECTION) or cursor.word() == "of":
+                    cursor.pos = mark
             # "the last one on the right" is the rightmost, "the last from the right" the leftmost.
             rank = abs(d.ordinal) if linked != "from" else d.ordinal
             d.rankings.append(Ranking(OF_DIRECTION[word], rank, among=d.among, step=d.step))

@@ -64,7 +64,7 @@ def _height(things: Extents, image: Extents, *, by_image: bool) -> FloatArray:
 
 def _off_middle(things: Extents) -> FloatArray:
     """Distance from the middle of the row that the things make, along the row."""
-    axes = [RIGHT, FORWARD] if things.solid else [RIGHT, UP]
+    axes = [RIGHT, UP, FORWARD] if things.solid else [RIGHT, UP]
     points = things.center[:, axes]
     if len(points) < 3:
         return np.linalg.norm(points - points.mean(axis=0), axis=1)

@@ -70,11 +70,33 @@ def relation_words(relation: Relation) -> str:
             "at_center_of": "in the middle", "above": "at the top", "below": "at the bottom",
         }.get(relation.predicate, words)  # fmt: skip
         return f"not {place}" if relation.negated else place
-    words = {"next_to": "next to", "in": "in", "supports": "with on it:", "part_of": "of"}.get(
-        relation.predicate, words
-    )
+    words = {
+        "next_to": "next to", "in": "in", "supports": "with on it:", "part_of": "of", "at_left_of": "on the left side of",
+        "at_right_of": "on the right side of",
+    }.get(relation.predicate, words)  # fmt: skip
+    if relation.predicate in {"nearer_to", "nearer_than", "farther_than"}:
+        return f"{'not ' if relation.negated else ''}{_compared(relation)}"
     anchors = " and ".join(f"the {name_of(a, 1 if a.number == 1 else 2)}" for a in relation.anchors)
     return f"{'not ' if relation.negated else ''}{words} {anchors}"
+
+
+def _compared(relation: Relation) -> str:
+    """ "nearer to the plate than to the box", "farther from the plate than the bowl", "nearer than the bowl"."""
+    names = [f"the {name_of(a, 1 if a.number == 1 else 2)}" for a in relation.anchors]
+    if relation.predicate == "nearer_to":
+        return f"nearer to {names[0]} than to {names[1]}"
+    words, link = ("nearer", "to") if relation.predicate == "nearer_than" else ("farther", "from")
+    return f"{words} than {names[0]}" if len(names) == 1 else f"{words} {link} {names[1]} than {names[0]}"
+
+
+def amount(bounds: tuple[int, int | None]) -> str:
+    """ "at least two", "at most three", "exactly one", "two to four"."""
+    least, most = bounds
+    if most is None:
+        return f"at least {number_word(least)}"
+    if least == most:
+        return f"exactly {number_word(least)}"
+    return f"at most {number_word(most)}" if least == 0 else f"{number_word(least)} to {number_word(most)}"
 
 
 def described(entity: Entity) -> str:
