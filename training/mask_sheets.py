@@ -12,6 +12,7 @@ from training.mask_groups import GROUPS
 from training.mask_study import Case, Scene, scenes
 
 CELL_PX = 150
+PAGE_SCALE = 0.75
 _DEPTH_RANGE_M = 0.35
 
 
@@ -34,7 +35,8 @@ def write_sheets(folder: Path, found: dict[str, list[Case]], out: Path, each: in
         cv2.imwrite(str(out / f"{name}.png"), grid(cells)[..., ::-1])
         rows[sheet[0][1]] += [_heading(name.split("-", 1)[1].replace("_", " "), 8 * CELL_PX), grid(cells[:4])]
     for depth, stack in rows.items():
-        cv2.imwrite(str(out / f"{depth}.jpg"), np.vstack(stack)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 72])
+        page = cv2.resize(np.vstack(stack), None, fx=PAGE_SCALE, fy=PAGE_SCALE, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(out / f"{depth}.jpg"), page[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 72])
 
 
 def cell(scene: Scene, case: Case, depth: str) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import pytest
 
 from training import mask_study
 from training.mask_groups import groups_of, lose_depth
-from training.mask_sheets import CELL_PX
+from training.mask_sheets import CELL_PX, PAGE_SCALE
 from vlm_perception.evaluation.synthetic import TableBox, table_scene
 from vlm_perception.types import CameraIntrinsics
 
@@ -134,7 +134,7 @@ def test_the_command_prints_the_table_and_writes_sheets(
     median_cm, most_cm = cells[2].split("/")[2].split()
     assert float(median_cm) <= float(most_cm) < 0.5
     assert any(line.startswith("| dark | 1 |") for line in lines)
-    assert cv2.imread(str(folder / "sheets" / "holes.jpg")).shape[1] == 8 * CELL_PX
+    assert cv2.imread(str(folder / "sheets" / "holes.jpg")).shape[1] == 8 * CELL_PX * PAGE_SCALE
     sheet = cv2.imread(str(folder / "sheets" / "holes-dark.png"))
     assert sheet is not None
     assert (sheet == (20, 20, 240)).all(-1).any()  # BGR of the outline of what was cut
