@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import basket, block, bowl, plate, thing, view
 
+from vlm_perception.spatial.comparing import farther_than, nearer_than, nearer_to
 from vlm_perception.spatial.layout import Extents, flat_extents, solid_extents
-from vlm_perception.spatial.predicates import PREDICATES, between, farther_than, nearer_than, nearer_to
+from vlm_perception.spatial.predicates import PREDICATES, between
 from vlm_perception.types import SceneObject, Viewpoint
 
 _QUICK = settings(max_examples=60, deadline=None)

@@ -8,9 +8,38 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm_perception.spatial.layout import Extents
-from vlm_perception.spatial.predicates import between, farther_than, nearer_than, nearer_to
+from vlm_perception.spatial.layout import FORWARD, Extents
+from vlm_perception.spatial.measures import distance, extent, mean_extent, noise_of
+from vlm_perception.spatial.predicates import between
 from vlm_perception.types import FloatArray
+
+
+def _less(mine: FloatArray, other: FloatArray, size: FloatArray, noise: float) -> FloatArray:
+    """0 where a distance is not less than the other, 1 where it is so by a quarter of a thing's size."""
+    return np.clip((other - mine) / np.maximum(0.25 * size, noise), 0.0, 1.0)
+
+
+def nearer_to(a: Extents, b: Extents, c: Extents) -> FloatArray:
+    """a is less far from b than from c."""
+    return _less(distance(a, b), distance(a, c), extent(a), noise_of(a))
+
+
+def nearer_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
+    """a is less far from c than b is; without c, less far from the viewer."""
+    if c is None:
+        return _less(_away(a), _away(b), mean_extent(a, b), noise_of(a))
+    return _less(distance(a, c), distance(b, c), mean_extent(a, b), noise_of(a))
+
+
+def farther_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
+    """b is nearer than a."""
+    return nearer_than(b, a, c)
+
+
+def _away(a: Extents) -> FloatArray:
+    """Distance from the viewer; in the image, how high up the lower edge is."""
+    return np.linalg.norm(a.center, axis=-1) if a.solid else a.center[..., FORWARD]
+
 
 TERNARY: Final[dict[str, Callable[[Extents, Extents, Extents], FloatArray]]] = {
     "between": between, "nearer_to": nearer_to, "nearer_than": nearer_than, "farther_than": farther_than,

@@ -14,84 +14,27 @@ from typing import Final
 import numpy as np
 
 from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, Extents
+from vlm_perception.spatial.measures import (
+    TINY,
+    axes_of,
+    bell,
+    extent,
+    footprint_share,
+    gap,
+    gaps_between,
+    mean_extent,
+    noise_of,
+    ramp,
+    toward,
+)
 from vlm_perception.types import FloatArray
-
-_TINY: Final = 1e-9
-_DEPTH_NOISE_M: Final = 0.012
-
-
-# --------------------------------------------------------------------------- measures
-
-
-def _ramp(x: FloatArray, zero: float, one: float) -> FloatArray:
-    """0 below ``zero``, 1 above ``one``, straight between."""
-    return np.clip((x - zero) / (one - zero), 0.0, 1.0)
-
-
-def _bell(x: FloatArray, width: FloatArray | float) -> FloatArray:
-    return np.exp(-np.square(x / np.maximum(width, _TINY)))
-
-
-def _axes(a: Extents) -> list[int]:
-    return [RIGHT, FORWARD] if a.solid else [RIGHT]
-
-
-def _gaps(a: Extents, b: Extents) -> FloatArray:
-    """Free space between the boxes along each axis; 0 where they overlap."""
-    return np.maximum(0.0, np.maximum(a.low - b.high, b.low - a.high))
-
-
-def gap(a: Extents, b: Extents) -> FloatArray:
-    """Distance between the boxes, in metres or pixels; 0 when they meet."""
-    gaps = _gaps(a, b)
-    return np.linalg.norm(gaps if a.solid else gaps[..., :2], axis=-1)
-
-
-def extent(a: Extents) -> FloatArray:
-    """One number for how big a thing is: the mean of its two longest sides."""
-    sides = np.sort(a.size if a.solid else a.size[..., :2], axis=-1)
-    return np.mean(sides[..., -2:], axis=-1)
-
-
-def _mean_extent(a: Extents, b: Extents) -> FloatArray:
-    """The size to measure proximity with; a huge anchor counts no more than three times the subject."""
-    mine, other = extent(a), extent(b)
-    return np.maximum((mine + np.minimum(other, 3.0 * mine)) / 2.0, _TINY)
-
-
-def _noise(a: Extents) -> float:
-    return _DEPTH_NOISE_M if a.solid else 2.0
-
-
-def _footprint_share(a: Extents, b: Extents) -> FloatArray:
-    """Share of a's footprint that lies over b's."""
-    share: FloatArray = np.ones(())
-    for axis in _axes(a):
-        overlap = np.minimum(a.high[..., axis], b.high[..., axis]) - np.maximum(a.low[..., axis], b.low[..., axis])
-        share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
-    return np.asarray(share)
-
-
-def _toward(a: Extents, b: Extents, axis: int, across: tuple[int, ...]) -> FloatArray:
-    """How clearly a lies before b along an axis: by at least half a mean width, and more along it than across."""
-    along = b.center[..., axis] - a.center[..., axis]
-    width = (a.size[..., axis] + b.size[..., axis]) / 2.0
-    if not a.solid and axis == FORWARD:
-        width = (a.size[..., UP] + b.size[..., UP]) / 2.0
-    aside = np.zeros_like(along)
-    for other in across:
-        aside = aside + np.square(b.center[..., other] - a.center[..., other])
-    amount = np.clip(along / np.maximum(0.5 * width + _noise(a), _TINY), 0.0, 1.0)
-    direction = np.clip(along, 0.0, None) / np.maximum(np.sqrt(np.square(along) + 0.5 * aside), _TINY)
-    return amount * direction
-
 
 # --------------------------------------------------------------------------- projective
 
 
 def left_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is on the viewer's left of b's, by half a width or more, and rather beside it than beyond it."""
-    return _toward(a, b, RIGHT, (FORWARD,))
+    return toward(a, b, RIGHT, (FORWARD,))
 
 
 def right_of(a: Extents, b: Extents) -> FloatArray:
@@ -101,7 +44,7 @@ def right_of(a: Extents, b: Extents) -> FloatArray:
 
 def in_front_of(a: Extents, b: Extents) -> FloatArray:
     """a is nearer to the viewer than b along the viewing direction, and rather before it than beside it."""
-    return _toward(a, b, FORWARD, (RIGHT,))
+    return toward(a, b, FORWARD, (RIGHT,))
 
 
 def behind(a: Extents, b: Extents) -> FloatArray:
@@ -111,13 +54,13 @@ def behind(a: Extents, b: Extents) -> FloatArray:
 
 def above(a: Extents, b: Extents) -> FloatArray:
     """a is higher than b by half a mean height or more, and over it rather than off to the side."""
-    off_side = np.linalg.norm(_gaps(a, b)[..., _axes(a)], axis=-1)
-    return _higher(a, b) * _bell(off_side, 0.5 * _mean_extent(a, b))
+    off_side = np.linalg.norm(gaps_between(a, b)[..., axes_of(a)], axis=-1)
+    return _higher(a, b) * bell(off_side, 0.5 * mean_extent(a, b))
 
 
 def _higher(a: Extents, b: Extents) -> FloatArray:
     rise = a.center[..., UP] - b.center[..., UP]
-    return np.clip(rise / np.maximum(0.25 * (a.size[..., UP] + b.size[..., UP]), _TINY), 0.0, 1.0)
+    return np.clip(rise / np.maximum(0.25 * (a.size[..., UP] + b.size[..., UP]), TINY), 0.0, 1.0)
 
 
 def below(a: Extents, b: Extents) -> FloatArray:
@@ -127,7 +70,7 @@ def below(a: Extents, b: Extents) -> FloatArray:
 
 def under(a: Extents, b: Extents) -> FloatArray:
     """b is above a, and a's footprint lies at least partly beneath b's."""
-    return above(b, a) * _ramp(_footprint_share(a, b), 0.0, 0.4)
+    return above(b, a) * ramp(footprint_share(a, b), 0.0, 0.4)
 
 
 # --------------------------------------------------------------------------- topological
@@ -136,21 +79,21 @@ def under(a: Extents, b: Extents) -> FloatArray:
 def on(a: Extents, b: Extents) -> FloatArray:
     """b carries a: a stands over b's footprint, its foot is at b's surface (rims may rise round it), its top above b's."""
     height_a, height_b = a.size[..., UP], b.size[..., UP]
-    slack = _noise(a) + 0.15 * height_a
+    slack = noise_of(a) + 0.15 * height_a
     floating = np.maximum(0.0, a.low[..., UP] - b.high[..., UP])
     sunk = np.maximum(0.0, b.low[..., UP] - a.low[..., UP])
-    contact = _bell(floating, slack) * _bell(sunk, slack)
+    contact = bell(floating, slack) * bell(sunk, slack)
     if a.solid:
         top = a.high[..., UP] - b.high[..., UP]
-        peeks = _ramp(top / np.maximum(height_a, _TINY), -0.1, 0.25)
+        peeks = ramp(top / np.maximum(height_a, TINY), -0.1, 0.25)
     else:
         # In the image a's lower edge lies within b's box, and its middle above b's.
-        peeks = _ramp((a.center[..., UP] - b.center[..., UP]) / np.maximum(height_a + height_b, _TINY), -0.05, 0.1)
+        peeks = ramp((a.center[..., UP] - b.center[..., UP]) / np.maximum(height_a + height_b, TINY), -0.05, 0.1)
         # Things stand anywhere on what lies flat, and on the upper part of what stands upright.
-        foot = (a.low[..., UP] - b.low[..., UP]) / np.maximum(height_b, _TINY)
-        upright = _ramp(height_b / np.maximum(b.size[..., RIGHT], _TINY), 0.5, 0.9)
-        peeks = peeks * (1.0 - 0.5 * upright * (1.0 - _ramp(foot, 0.5, 0.75)))
-    return np.sqrt(_footprint_share(a, b)) * contact * peeks
+        foot = (a.low[..., UP] - b.low[..., UP]) / np.maximum(height_b, TINY)
+        upright = ramp(height_b / np.maximum(b.size[..., RIGHT], TINY), 0.5, 0.9)
+        peeks = peeks * (1.0 - 0.5 * upright * (1.0 - ramp(foot, 0.5, 0.75)))
+    return np.sqrt(footprint_share(a, b)) * contact * peeks
 
 
 def inside(a: Extents, b: Extents) -> FloatArray:
@@ -159,11 +102,11 @@ def inside(a: Extents, b: Extents) -> FloatArray:
     Of a thing in a hollow b often only what rises above the rim is seen; then reaching the rim is enough.
     """
     height = np.minimum(a.size[..., UP], b.size[..., UP])
-    depth = (b.high[..., UP] - a.low[..., UP]) / np.maximum(height, _TINY)
-    slack = _noise(a) + 0.25 * a.size[..., UP]
+    depth = (b.high[..., UP] - a.low[..., UP]) / np.maximum(height, TINY)
+    slack = noise_of(a) + 0.25 * a.size[..., UP]
     out_below = np.maximum(0.0, b.low[..., UP] - a.low[..., UP])
-    smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.7, 1.0)
-    return _footprint_share(a, b) * _ramp(depth + 0.5 * b.hollow, 0.25, 0.7) * _bell(out_below, slack) * smaller
+    smaller = ramp(extent(b) / np.maximum(extent(a), TINY), 0.7, 1.0)
+    return footprint_share(a, b) * ramp(depth + 0.5 * b.hollow, 0.25, 0.7) * bell(out_below, slack) * smaller
 
 
 def contains(a: Extents, b: Extents) -> FloatArray:
@@ -195,18 +138,18 @@ def part_of(a: Extents, b: Extents) -> FloatArray:
     """a's box lies within b's."""
     share: FloatArray = np.ones(())
     for axis in (RIGHT, UP, FORWARD) if a.solid else (RIGHT, UP):
-        reach = 0.1 * b.size[..., axis] + _noise(a)
+        reach = 0.1 * b.size[..., axis] + noise_of(a)
         overlap = np.minimum(a.high[..., axis], b.high[..., axis] + reach) - np.maximum(
             a.low[..., axis], b.low[..., axis] - reach
         )
-        share = share * np.clip(overlap / np.maximum(a.size[..., axis], _TINY), 0.0, 1.0)
-    smaller = _ramp(extent(b) / np.maximum(extent(a), _TINY), 0.8, 1.05)
+        share = share * np.clip(overlap / np.maximum(a.size[..., axis], TINY), 0.0, 1.0)
+    smaller = ramp(extent(b) / np.maximum(extent(a), TINY), 0.8, 1.05)
     return np.asarray(share) * smaller
 
 
 def touching(a: Extents, b: Extents) -> FloatArray:
     """The boxes meet, up to the depth's noise."""
-    return _bell(gap(a, b), _noise(a) + 0.05 * np.minimum(extent(a), extent(b)))
+    return bell(gap(a, b), noise_of(a) + 0.05 * np.minimum(extent(a), extent(b)))
 
 
 def against(a: Extents, b: Extents) -> FloatArray:
@@ -220,11 +163,9 @@ def against(a: Extents, b: Extents) -> FloatArray:
 def next_to(a: Extents, b: Extents) -> FloatArray:
     """The space between them is small beside their sizes, and neither is on or in the other."""
     stacked = (
-        np.maximum(_footprint_share(a, b), _footprint_share(b, a))
-        if a.solid
-        else np.maximum(inside(a, b), inside(b, a))
+        np.maximum(footprint_share(a, b), footprint_share(b, a)) if a.solid else np.maximum(inside(a, b), inside(b, a))
     )
-    close = _near(a, b, 0.75) * (1.0 - 0.9 * _ramp(stacked, 0.5, 0.9))
+    close = _near(a, b, 0.75) * (1.0 - 0.9 * ramp(stacked, 0.5, 0.9))
     # In the image, what stands on a thing and what stands behind it look alike: a doubt, no more.
     return close if a.solid else close * (1.0 - 0.5 * np.maximum(on(a, b), on(b, a)))
 
@@ -235,7 +176,7 @@ def near(a: Extents, b: Extents) -> FloatArray:
 
 
 def _near(a: Extents, b: Extents, reach: float) -> FloatArray:
-    return 1.0 / (1.0 + np.square(gap(a, b) / (reach * _mean_extent(a, b))))
+    return 1.0 / (1.0 + np.square(gap(a, b) / (reach * mean_extent(a, b))))
 
 
 def far_from(a: Extents, b: Extents) -> FloatArray:
@@ -245,69 +186,36 @@ def far_from(a: Extents, b: Extents) -> FloatArray:
 
 def around(a: Extents, b: Extents) -> FloatArray:
     """a is near b, beside it and not on it."""
-    held = _footprint_share(a, b) if a.solid else inside(a, b)
-    return near(a, b) * (1.0 - 0.9 * _ramp(held, 0.5, 0.9))
+    held = footprint_share(a, b) if a.solid else inside(a, b)
+    return near(a, b) * (1.0 - 0.9 * ramp(held, 0.5, 0.9))
 
 
 def between(a: Extents, b: Extents, c: Extents) -> FloatArray:
     """a's middle lies along the line from b to c, after b and before c, close to it and in neither; in a stack: above one, below the other."""
-    held = _footprint_share if a.solid else inside
-    level = _between_level(a, b, c) * (1.0 - 0.9 * _ramp(np.maximum(held(a, b), held(a, c)), 0.5, 0.9))
+    held = footprint_share if a.solid else inside
+    level = _between_level(a, b, c) * (1.0 - 0.9 * ramp(np.maximum(held(a, b), held(a, c)), 0.5, 0.9))
     if not a.solid:
         return level
     share = np.minimum(_overlap_share(a, b), _overlap_share(a, c))
     upward = np.minimum(_higher(a, b) * _higher(c, a) + _higher(a, c) * _higher(b, a), 1.0)
-    return np.maximum(level, upward * _ramp(share, 0.3, 0.7))
+    return np.maximum(level, upward * ramp(share, 0.3, 0.7))
 
 
 def _overlap_share(a: Extents, b: Extents) -> FloatArray:
     """How much of the smaller footprint lies over the other one."""
-    return np.maximum(_footprint_share(a, b), _footprint_share(b, a))
+    return np.maximum(footprint_share(a, b), footprint_share(b, a))
 
 
 def _between_level(a: Extents, b: Extents, c: Extents) -> FloatArray:
-    axes = _axes(a) if a.solid else [RIGHT, UP]
+    axes = axes_of(a) if a.solid else [RIGHT, UP]
     start, end, middle = b.center[..., axes], c.center[..., axes], a.center[..., axes]
     line, to = end - start, middle - start
     length = np.linalg.norm(line, axis=-1)
-    t = np.sum(to * line, axis=-1) / np.maximum(np.square(length), _TINY)
+    t = np.sum(to * line, axis=-1) / np.maximum(np.square(length), TINY)
     off = np.linalg.norm(to - t[..., None] * line, axis=-1)
-    along = np.minimum(_ramp(t, 0.02, 0.2), _ramp(1.0 - t, 0.02, 0.2))
+    along = np.minimum(ramp(t, 0.02, 0.2), ramp(1.0 - t, 0.02, 0.2))
     width = 0.3 * length + 0.25 * extent(a)
-    return along * _bell(off, width)
-
-
-def distance(a: Extents, b: Extents) -> FloatArray:
-    """Space between two things, and a little of the distance of their middles to tell those that touch apart."""
-    axes = slice(None) if a.solid else slice(0, 2)
-    return gap(a, b) + 0.05 * np.linalg.norm((a.center - b.center)[..., axes], axis=-1)
-
-
-def _less(mine: FloatArray, other: FloatArray, size: FloatArray, noise: float) -> FloatArray:
-    """0 where a distance is not less than the other, 1 where it is so by a quarter of a thing's size."""
-    return np.clip((other - mine) / np.maximum(0.25 * size, noise), 0.0, 1.0)
-
-
-def nearer_to(a: Extents, b: Extents, c: Extents) -> FloatArray:
-    """a is less far from b than from c."""
-    return _less(distance(a, b), distance(a, c), extent(a), _noise(a))
-
-
-def nearer_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
-    """a is less far from c than b is; without c, less far from the viewer."""
-    if c is None:
-        return _less(_away(a), _away(b), _mean_extent(a, b), _noise(a))
-    return _less(distance(a, c), distance(b, c), _mean_extent(a, b), _noise(a))
-
-
-def farther_than(a: Extents, b: Extents, c: Extents | None = None) -> FloatArray:
-    """b is nearer than a."""
-    return nearer_than(b, a, c)
-
-
-def _away(a: Extents) -> FloatArray:
-    """Distance from the viewer; in the image, how high up the lower edge is."""
-    return np.linalg.norm(a.center, axis=-1) if a.solid else a.center[..., FORWARD]
+    return along * bell(off, width)
 
 
 # --------------------------------------------------------------------------- regions of a surface
@@ -317,7 +225,7 @@ def _place_on(a: Extents, b: Extents) -> tuple[FloatArray, FloatArray]:
     """Where a's middle is on b: -1 to 1 along right and along forward (in the image: up)."""
     second = FORWARD if a.solid else UP
     middle = (b.low + b.high) / 2.0
-    half = np.maximum(b.size / 2.0, _TINY)
+    half = np.maximum(b.size / 2.0, TINY)
     u = (a.center - middle) / half
     return u[..., RIGHT], u[..., second]
 
@@ -325,44 +233,44 @@ def _place_on(a: Extents, b: Extents) -> tuple[FloatArray, FloatArray]:
 def at_center_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is near the middle of b."""
     u, v = _place_on(a, b)
-    return _bell(np.hypot(u, v), 0.6)
+    return bell(np.hypot(u, v), 0.6)
 
 
 def at_edge_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the outer part of b, or just past its border."""
     u, v = (np.abs(x) for x in _place_on(a, b))
     out = np.maximum(u, v)
-    return _ramp(out, 0.4, 0.75) * (1.0 - _ramp(out, 1.3, 1.8))
+    return ramp(out, 0.4, 0.75) * (1.0 - ramp(out, 1.3, 1.8))
 
 
 def at_corner_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the outer part of b along both directions."""
     u, v = (np.abs(x) for x in _place_on(a, b))
-    return _ramp(np.minimum(u, v), 0.25, 0.7) * (1.0 - _ramp(np.maximum(u, v), 1.3, 1.8))
+    return ramp(np.minimum(u, v), 0.25, 0.7) * (1.0 - ramp(np.maximum(u, v), 1.3, 1.8))
 
 
 def at_front_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b nearest to the viewer, or just before it."""
     u, v = _place_on(a, b)
-    return _ramp(-v, 0.0, 0.6) * (1.0 - _ramp(np.abs(u), 1.2, 2.0)) * (1.0 - _ramp(-v, 1.8, 3.0))
+    return ramp(-v, 0.0, 0.6) * (1.0 - ramp(np.abs(u), 1.2, 2.0)) * (1.0 - ramp(-v, 1.8, 3.0))
 
 
 def at_back_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b furthest from the viewer, or just behind it."""
     u, v = _place_on(a, b)
-    return _ramp(v, 0.0, 0.6) * (1.0 - _ramp(np.abs(u), 1.2, 2.0)) * (1.0 - _ramp(v, 1.8, 3.0))
+    return ramp(v, 0.0, 0.6) * (1.0 - ramp(np.abs(u), 1.2, 2.0)) * (1.0 - ramp(v, 1.8, 3.0))
 
 
 def at_left_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b on the viewer's left, or just left of it."""
     u, v = _place_on(a, b)
-    return _ramp(-u, 0.0, 0.6) * (1.0 - _ramp(np.abs(v), 1.2, 2.0)) * (1.0 - _ramp(-u, 1.3, 1.8))
+    return ramp(-u, 0.0, 0.6) * (1.0 - ramp(np.abs(v), 1.2, 2.0)) * (1.0 - ramp(-u, 1.3, 1.8))
 
 
 def at_right_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b on the viewer's right, or just right of it."""
     u, v = _place_on(a, b)
-    return _ramp(u, 0.0, 0.6) * (1.0 - _ramp(np.abs(v), 1.2, 2.0)) * (1.0 - _ramp(u, 1.3, 1.8))
+    return ramp(u, 0.0, 0.6) * (1.0 - ramp(np.abs(v), 1.2, 2.0)) * (1.0 - ramp(u, 1.3, 1.8))
 
 
 # --------------------------------------------------------------------------- orientation and size
@@ -374,13 +282,13 @@ def facing(a: Extents, b: Extents) -> FloatArray:
         return np.full(np.broadcast_shapes(a.center.shape, b.center.shape)[:-1], 0.5)
     line = b.center - a.center
     flat = line * np.array([1.0, 0.0, 1.0])
-    cosine = np.abs(np.sum(flat * a.heading, axis=-1)) / np.maximum(np.linalg.norm(flat, axis=-1), _TINY)
+    cosine = np.abs(np.sum(flat * a.heading, axis=-1)) / np.maximum(np.linalg.norm(flat, axis=-1), TINY)
     return np.clip(np.square(cosine), 0.0, 1.0)
 
 
 def _ratio(mine: FloatArray, other: FloatArray) -> FloatArray:
     """0 at equal size, 1 from a quarter more."""
-    return _ramp(mine / np.maximum(other, _TINY), 1.0, 1.25)
+    return ramp(mine / np.maximum(other, TINY), 1.0, 1.25)
 
 
 def larger_than(a: Extents, b: Extents) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, Extents
-from vlm_perception.spatial.predicates import distance, extent
+from vlm_perception.spatial.measures import distance, extent
 from vlm_perception.types import FloatArray
 
 _KEYS: Final = frozenset(

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from vlm_perception.spatial.candidates import GENERIC, phrase_scores
 from vlm_perception.spatial.comparing import TERNARY, score_three
 from vlm_perception.spatial.layout import RIGHT, UP, Extents, flat_extents, solid_extents, whole_scene
+from vlm_perception.spatial.measures import extent, gap
 from vlm_perception.spatial.ordering import rank, weigh_sizes
-from vlm_perception.spatial.predicates import PREDICATES, extent, gap
+from vlm_perception.spatial.predicates import PREDICATES
 from vlm_perception.spatial.rankings import rank_margin, rank_values
 from vlm_perception.spatial.reading import Reading
 from vlm_perception.spatial.settings import ResolverSettings
