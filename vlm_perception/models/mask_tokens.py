@@ -32,6 +32,10 @@ _WIDTHS: Final = (128, 128, 64, 32, 16)  # into each of the four transposed conv
 _RESIDUAL: Final = ("decoder.2.net", "decoder.3.net")
 _UPSAMPLING: Final = ("decoder.4", "decoder.6", "decoder.8", "decoder.10")
 _HUB_SPACE: Final = "big-vision/paligemma-hf"
+HOW_TO_GET: Final = (
+    f"To get it, run `hf download {_HUB_SPACE} {FILE_NAME} --repo-type space`; or put {FILE_NAME} into the model's own "
+    "folder, or name it with the option 'mask_decoder'"
+)
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
@@ -148,17 +152,17 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
-            raise ModelError(f"mask decoder {path}: a single array, not an .npz with several. {_get_it()}")
+            raise ModelError(f"mask decoder {path}: a single array, not an .npz with several. {HOW_TO_GET}")
         with file:
             names = list(file.files)
             held = {name: np.asarray(file[name]) for name in ARRAY_SHAPES if name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ModelError(f"mask decoder {path}: cannot be read as .npz ({error}). {_get_it()}") from error
+        raise ModelError(f"mask decoder {path}: cannot be read as .npz ({error}). {HOW_TO_GET}") from error
     missing = [name for name in ARRAY_SHAPES if name not in held]
     if missing:
         raise ModelError(
             f"mask decoder {path}: lacks {len(missing)} of {len(ARRAY_SHAPES)} arrays, first '{missing[0]}'; it holds "
-            f"{', '.join(names[:6]) or 'nothing'}{' ...' if len(names) > 6 else ''}. {_get_it()}"
+            f"{', '.join(names[:6]) or 'nothing'}{' ...' if len(names) > 6 else ''}. {HOW_TO_GET}"
         )
     for name, array in held.items():
         if array.shape != ARRAY_SHAPES[name]:
@@ -188,14 +192,14 @@ def load_mask_decoder(checkpoint: Checkpoint, placement: Placement, options: Opt
     if named:
         path: Path | None = _in_folder(Path(str(named)).expanduser())
         if path is None:
-            raise ModelError(f"'{options.owner}': option 'mask_decoder': there is no file {named}. {_get_it()}")
+            raise ModelError(f"'{options.owner}': option 'mask_decoder': there is no file {named}. {HOW_TO_GET}")
     else:
         path = (_in_folder(Path(checkpoint.location)) if checkpoint.is_local else None) or _in_cache()
     if path is not None:
         return MaskDecoder(read_arrays(path), placement)
     if wanted:
         raise ModelError(
-            f"'{options.owner}': masks need the decoder of its mask tokens, which the checkpoint does not hold. {_get_it()}"
+            f"'{options.owner}': masks need the decoder of its mask tokens, which the checkpoint does not hold. {HOW_TO_GET}"
         )
     return None
 
@@ -213,10 +217,3 @@ def _in_cache() -> Path | None:
 
     found = try_to_load_from_cache(_HUB_SPACE, FILE_NAME, repo_type="space")
     return Path(found) if isinstance(found, str) else None
-
-
-def _get_it() -> str:
-    return (
-        f"To get it, run `hf download {_HUB_SPACE} {FILE_NAME} --repo-type space`; or put {FILE_NAME} into the model's own "
-        "folder, or name it with the option 'mask_decoder'"
-    )

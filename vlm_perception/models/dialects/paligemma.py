@@ -10,7 +10,7 @@ from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
 from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
-from vlm_perception.models.mask_tokens import MaskDecoder
+from vlm_perception.models.mask_tokens import FILE_NAME, HOW_TO_GET, MaskDecoder
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.paligemma import parse_paligemma
@@ -35,7 +35,7 @@ class PaliGemmaDialect:
         self._processor = processor
         self._mask_decoder = mask_decoder
         if mask_decoder is None and options.values.get("masks") is None:
-            _LOG.info("'%s' gives boxes only: no decoder of its mask tokens (option 'mask_decoder')", options.owner)
+            _LOG.warning("'%s' gives boxes only: %s is not here. %s", options.owner, FILE_NAME, HOW_TO_GET)
         self.capabilities = Capabilities(
             detects=True,
             masks=mask_decoder is not None,
