@@ -102,6 +102,13 @@ class ClauseReader(DestinationReader):
         targets = self._targets(base, split)
         if frame == "move" and split is None and any(t.word == "where" for t in self.cursor.tokens[opens:closes]):
             raise CommandError(f'"{base} ..." where? that names no thing; say what it is to be on, in or next to')
+        if (
+            frame in {"move", "act"}
+            and len(targets) > 1
+            and any(t.word == "or" for t in self.cursor.tokens[opens:closes])
+        ):
+            said = self.cursor.text(opens, closes)
+            raise CommandError(f'"or" leaves open which is meant in "{said}"; say one of them')
         if frame == "move" and not targets and not self.last_targets and split is not None:
             raise CommandError(f'"{base}" what? say the thing, for example "{base} the red mug"')
         self.cursor.take("upside")
