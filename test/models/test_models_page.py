@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vlm_perception.evaluation.heatmap_bound import SIDES, ious_of, masks_in
 from vlm_perception.models import factory
+from vlm_perception.models.heatmap_boxes import DEFAULT_THRESHOLD
 from vlm_perception.models.quantisation import WRITINGS, edge_errors
 from vlm_perception.models.registry import load_registry
+from vlm_perception.resources import asset_path
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 HALVED = ("kosmos-2", "molmo2-4b", "molmo2-8b")  # published in float32, kept in half precision
@@ -64,6 +67,15 @@ def test_quantisation_errors_stay_within_the_grid(size):
         assert (errors <= np.array(limits) * 1.04 + 1e-9).all(), writing
     bias = edge_errors("PaliGemma, 1024 bins", size, 300).reshape(-1, 2).mean(axis=0)
     assert bias == pytest.approx([-0.5 * side / 1024 for side in size], rel=0.15)
+
+
+def test_bounds_of_boxes_from_heatmaps_are_the_measured_ones():
+    rows = {row[0]: [float(value) for value in row[1:]] for row in table("cells")}
+    assert list(rows) == [f"{side} x {side}" for side in SIDES]
+    masks = masks_in(asset_path("recordings") / "libero_90")
+    measured = np.mean([ious_of(mask, sides=(16,)) for mask in masks], axis=0)[0]
+    np.testing.assert_allclose(rows["16 x 16"], measured, atol=0.006)
+    assert f"`heat_threshold` ({DEFAULT_THRESHOLD:g})" in PAGE.read_text(encoding="utf-8")
 
 
 def test_what_the_page_names_exists():
