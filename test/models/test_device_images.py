@@ -5,9 +5,9 @@ import importlib
 import numpy as np
 import pytest
 
+from vlm_perception.models import loading
 from vlm_perception.models.device_images import DeviceImages, device_images
 from vlm_perception.models.factory import build_model, build_segmenter
-from vlm_perception.models.loading import torchvision_works
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement
 from vlm_perception.types import ModelError
@@ -119,9 +119,14 @@ def test_a_gpu_is_asked_without_being_told_and_a_cpu_only_when_told():
         asked(processor, answer="yes")
 
 
-@pytest.mark.skipif(torchvision_works(), reason="the processors work on torchvision here")
+@pytest.fixture
+def on_pil(monkeypatch):
+    """As where torchvision is not installed."""
+    monkeypatch.setattr(loading, "torchvision_works", lambda: False)
+
+
 @pytest.mark.parametrize("kind", ["grounding-dino", "owlvit", "owlv2", "omdet-turbo"])
-def test_detectors_find_the_same(tiny_checkpoints, kind):
+def test_detectors_find_the_same(tiny_checkpoints, on_pil, kind):
     folder = str(tiny_checkpoints(kind))
     image = picture((120, 160))
     found = []
@@ -136,9 +141,8 @@ def test_detectors_find_the_same(tiny_checkpoints, kind):
     assert scores[0] == pytest.approx(scores[1], abs=0.02)
 
 
-@pytest.mark.skipif(torchvision_works(), reason="the processors work on torchvision here")
 @pytest.mark.parametrize("kind", ["sam", "sam_hq"])
-def test_segmenters_mask_the_same(tiny_checkpoints, kind):
+def test_segmenters_mask_the_same(tiny_checkpoints, on_pil, kind):
     image, boxes = picture((120, 160)), [(20.0, 20.0, 90.0, 80.0), (60.0, 30.0, 150.0, 110.0)]
     by_library, by_device = (
         build_segmenter(str(tiny_checkpoints(kind)), device="cpu", options={"device_preprocessing": answer}).segment(image, boxes)
