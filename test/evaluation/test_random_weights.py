@@ -71,7 +71,7 @@ SMALL = {
             "fpn_hidden_size": 16}},
     "edgetam_video": {
         "input_side": 64, "prompt_encoder_config": PROMPTS, "mask_decoder_config": MASKS, "vision_config": {
-            "backbone_config": {"model_type": "timm_wrapper", "architecture": "repvit_m1",
+            "backbone_config": {"model_type": "timm_wrapper", "architecture": "repvit_m1", "num_classes": 1000,
                                 "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}},
             "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]], "fpn_hidden_size": 16}},
     "sam3_video": {
