@@ -9,22 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vlm_perception import cli_describe
+from vlm_perception.models.options import parse_option
 from vlm_perception.types import Status, VlmPerceptionError
 
 _EXIT_OK, _EXIT_NO_TARGET, _EXIT_ERROR = 0, 1, 2
 
 
 def _option(text: str) -> tuple[str, object]:
-    """``NAME=VALUE``, the value in YAML: ``compile=true``, ``threshold=0.3``."""
-    import yaml
-
-    name, equals, value = text.partition("=")
     try:
-        if not equals:
-            raise ValueError
-        return name.strip(), yaml.safe_load(value)
-    except (ValueError, yaml.YAMLError) as error:
-        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, e.g. boxes_from=heatmap, got '{text}'") from error
+        return parse_option(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _add_model_options(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,18 @@ from cube_scene import ColorModel
 
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.ros.model_slot import ModelSlot
+from vlm_perception.ros.parameters import Settings
+from vlm_perception.types import ModelError
+
+
+def test_options_reach_the_model():
+    slot = ModelSlot()
+    slot.use(Settings(segmenter="none", model_options=("threshold=0.25",)))
+    assert slot.pipeline.model.default_threshold == 0.25
+    with pytest.raises(ModelError, match="did you mean 'threshold'"):
+        slot.use(Settings(segmenter="none", model_options=("treshold=0.25",)))
+    assert slot.pipeline.model.default_threshold == 0.25, "the old one stays"
+    slot.close()
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -18,7 +18,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "perception.yaml"
 
 def test_the_file_holds_every_default():
     in_file = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
-    in_file["cameras"] = parameters.to_names(in_file["cameras"])
+    for name in ("cameras", "model_options"):
+        in_file[name] = parameters.to_names(in_file[name])
     assert in_file == asdict(parameters.Settings())
 
 
@@ -50,6 +51,14 @@ def test_unknown_names_are_others_business():
 def test_every_way_to_write_an_empty_list_is_empty(empty):
     assert parameters.check([Parameter("cameras", value=empty)]).successful
     assert parameters.to_names(empty) == ()
+
+
+def test_model_options_are_names_and_values():
+    assert parameters.check([Parameter("model_options", value=["compile=true", "boxes_from=heatmap"])]).successful
+    for wrong in ("compile", "=true", "a=[1"):
+        result = parameters.check([Parameter("model_options", value=["compile=true", wrong])])
+        assert not result.successful
+        assert wrong in result.reason
 
 
 @pytest.mark.parametrize("names", [["front"], ["front", "wrist"], ["/robot/front", "arm_2/wrist"]])

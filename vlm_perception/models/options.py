@@ -13,6 +13,23 @@ from vlm_perception.types import ModelError
 COMMON = ("compile", "load_in_8bit", "load_in_4bit", "attn_implementation")
 
 
+def parse_option(text: str) -> tuple[str, object]:
+    """``NAME=VALUE``, the value in YAML: ``compile=true``, ``threshold=0.3``.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    import yaml
+
+    name, equals, value = text.partition("=")
+    try:
+        if equals and name.strip():
+            return name.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"the value of NAME=VALUE must be YAML, got '{text}'") from error
+    raise ValueError(f"expected NAME=VALUE, e.g. boxes_from=heatmap, got '{text}'")
+
+
 @dataclass(frozen=True)
 class Options:
     """Named values for the model ``owner``."""

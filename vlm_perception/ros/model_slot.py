@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vlm_perception.models.factory import build_model, build_segmenter
+from vlm_perception.models.options import parse_option
 from vlm_perception.pipeline import Pipeline, PipelineSettings
 from vlm_perception.types import ModelError
 
@@ -17,6 +19,17 @@ if TYPE_CHECKING:
 
 _WARM_UP_SIZE = (480, 640, 3)
 _WARM_UP_BOX = (280.0, 200.0, 360.0, 280.0)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What a pipeline is built from."""
+
+    model: str
+    segmenter: str
+    device: str
+    dtype: str
+    model_options: tuple[str, ...]
 
 
 class ModelSlot:
@@ -33,7 +46,7 @@ class ModelSlot:
         self.loading = ""
         self.failure = ""
         self.load_s = 0.0
-        self._spec: tuple[str, ...] = ()
+        self._spec: _Spec | None = None
         self._unreported = False
 
     @property
@@ -47,7 +60,9 @@ class ModelSlot:
         Raises:
             ModelError: it cannot be loaded; what was loaded before stays in use.
         """
-        spec = (settings.model, settings.segmenter, settings.device, settings.dtype)
+        spec = _Spec(
+            settings.model, settings.segmenter, settings.device, settings.dtype, settings.model_options
+        )
         if self.pipeline is None or spec != self._spec:
             self._load(spec)
         self.failure, self._unreported = "", False
@@ -86,22 +101,23 @@ class ModelSlot:
 
     def close(self) -> None:
         """Free the memory."""
-        pipeline, self.pipeline, self._spec = self.pipeline, None, ()
+        pipeline, self.pipeline, self._spec = self.pipeline, None, None
         self.failure, self._unreported = "", False
         if pipeline is not None:
             _close(pipeline.model, pipeline.segmenter)
 
-    def _load(self, spec: tuple[str, ...]) -> None:
-        model_name, segmenter_name, device, dtype = spec
+    def _load(self, spec: _Spec) -> None:
         started = time.monotonic()
-        self.loading = model_name
+        self.loading = spec.model
         model: GroundingModel | None = None
         try:
-            model = build_model(model_name, device=device, dtype=dtype)
-            segmenter = build_segmenter(segmenter_name, device=device, dtype=dtype)
+            model = build_model(
+                spec.model, device=spec.device, dtype=spec.dtype, options=dict(map(parse_option, spec.model_options))
+            )
+            segmenter = build_segmenter(spec.segmenter, device=spec.device, dtype=spec.dtype)
         except Exception as error:  # noqa: BLE001 -- a model's code is not ours, and the node has to outlive it
             reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-            what = f"Model '{model_name}'" if model is None else f"Segmenter '{segmenter_name}'"
+            what = f"Model '{spec.model}'" if model is None else f"Segmenter '{spec.segmenter}'"
             if model is not None:
                 _close(model, None)
             self.failure, self._unreported = f"{what} could not be loaded: {reason}", True

@@ -16,6 +16,8 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
+from vlm_perception.models.options import parse_option
+
 if TYPE_CHECKING:
     from rclpy.node import Node
 
@@ -29,6 +31,7 @@ class Settings:
     segmenter: str = "depth-grabcut"
     device: str = "auto"
     dtype: str = "auto"
+    model_options: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     target_frame: str = ""
     viewpoint: str = "camera"
@@ -67,6 +70,9 @@ _SPECS: dict[str, _Spec] = {
     "dtype": _Spec(
         "Number format of the model's weights; auto: half precision on a GPU, float32 on a CPU.",
         choices=("auto", "float32", "float16", "bfloat16"),
+    ),
+    "model_options": _Spec(
+        "Options of the model, each NAME=VALUE (boxes_from=heatmap, compile=true), over those of config/models.yaml."
     ),
     "cameras": _Spec(
         "Names of the cameras to look through, each with its topics below its name (NAME/color/image_raw ...); empty:"
@@ -142,7 +148,7 @@ def read(node: Node) -> Settings:
 
 
 def to_names(value: Sequence[str] | None) -> tuple[str, ...]:
-    """A list of names; ROS's ways to write an empty one ([], [""], no value) are all empty."""
+    """A list of names or options; ROS's ways to write an empty one ([], [""], no value) are all empty."""
     return tuple(name for name in value or () if name)
 
 
@@ -164,7 +170,7 @@ def _problem(parameter: Parameter, spec: _Spec) -> str:
         str: ("a string", lambda v: isinstance(v, str)),
         int: ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool)),
         float: ("a number", lambda v: isinstance(v, (int, float)) and not isinstance(v, bool)),
-        tuple: ("a list of names", _is_list_of_strings),
+        tuple: ("a list of strings", _is_list_of_strings),
     }
     words, fits = wanted[type(default)]
     if spec.low is not None:
@@ -177,7 +183,7 @@ def _problem(parameter: Parameter, spec: _Spec) -> str:
     if spec.choices and value not in spec.choices:
         return f"{name} must be one of {', '.join(spec.choices)}; not {value!r}"
     if isinstance(default, tuple):
-        return _names_problem(name, to_names(value))
+        return (_options_problem if name == "model_options" else _names_problem)(name, to_names(value))
     if isinstance(value, str) and not value.strip() and not spec.may_be_empty:
         return f"{name} must not be empty. {spec.description}"
     return ""
@@ -187,6 +193,15 @@ def _is_list_of_strings(value: Any) -> bool:
     if value is None:
         return True
     return not isinstance(value, str | bytes) and isinstance(value, Sequence) and all(isinstance(v, str) for v in value)
+
+
+def _options_problem(parameter: str, options: Sequence[str]) -> str:
+    for option in options:
+        try:
+            parse_option(option)
+        except ValueError as error:
+            return f"{parameter}: {error}"
+    return ""
 
 
 def _names_problem(parameter: str, names: Sequence[str]) -> str:

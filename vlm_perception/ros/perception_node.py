@@ -47,7 +47,7 @@ from vlm_perception.types import CommandError, ModelError, Status
 
 _COMMAND_QOS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 _INPUT_PARAMETERS = ("sync_slop_s", "sync_queue", "image_transport", "depth_transport")
-_MODEL_PARAMETERS = ("model", "segmenter", "device", "dtype", "score_threshold")
+_MODEL_PARAMETERS = ("model", "segmenter", "device", "dtype", "model_options", "score_threshold")
 # A worker that is inside a model cannot be interrupted; the process does not wait longer than this for it.
 _STOP_S = 1.0
 
