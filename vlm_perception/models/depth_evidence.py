@@ -114,11 +114,11 @@ def _far_border(inside: BoolMask) -> BoolMask:
     """The crop's outermost pixels, but for sides where the image ends sooner: a box may well stop short of that."""
     u, v, width, height = cv2.boundingRect(inside.view(np.uint8))
     border = np.zeros_like(inside)
-    sides = np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]
+    sides = border[0], border[-1], border[:, 0], border[:, -1]
     gaps = v, inside.shape[0] - v - height, u, inside.shape[1] - u - width
     for side, gap in zip(sides, gaps, strict=True):
         if gap > 0 and gap >= _FULL_MARGIN_SHARE * max(gaps):
-            border[side] = True
+            side[:] = True
     return border
 
 
