@@ -88,7 +88,12 @@ class Detector:
 
 
 def evaluate(
-    checkpoint: Path, root: Path, limit: int | None = None, seed: int = 0, threshold: float | None = None
+    checkpoint: Path,
+    root: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    threshold: float | None = None,
+    refuse: float | None = None,
 ) -> dict[str, Any]:
     """Scores on validation scenes.
 
@@ -98,6 +103,7 @@ def evaluate(
         limit: How many frames; None for all.
         seed: Of the questions.
         threshold: Score to decide at; None for the best one on these scenes.
+        refuse: With no threshold given: not the best, but the lowest that refuses this share of absent phrases.
 
     Returns:
         `summary` (`acc@0.5` of single things whatever the score, `absent_rejection` and
@@ -123,7 +129,9 @@ def evaluate(
     hit = overlap >= 0.5
     grid = np.round(np.arange(0.05, 0.9, 0.01), 2)
     merit = [float((hit & (score >= t)).mean() + (absent < t).mean()) / 2 for t in grid]
-    if threshold is None:
+    if threshold is None and refuse is not None:
+        threshold = float(next((t for t in grid if (absent < t).mean() >= refuse), grid[-1]))
+    elif threshold is None:
         threshold = float(grid[int(np.argmax(merit))])
     phrases: dict[str, list[bool]] = {}
     for (_, _, name, _), good in zip(there, hit, strict=True):
