@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--val", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="last.pt of an earlier run to start from: its weights, a new schedule")
+    parser.add_argument("--weights", type=Path, help="last.pt of an earlier run to start from: its weights and its log go on, with a new schedule")
     parser.add_argument("--minutes", type=float, default=60.0, help="the learning rate reaches zero then")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=1.5e-3)
@@ -203,16 +203,18 @@ def train(rank: int, args: argparse.Namespace) -> None:
         optimizer.load_state_dict(state["optimizer"])
         step, images, spent_s = state["step"], state["images"], state["spent_s"]
     elif args.weights:
-        model.load_state_dict(torch.load(args.weights, map_location=device, weights_only=False)["average"])
-        average = Average(model)
+        state = torch.load(args.weights, map_location=device, weights_only=False)
+        model.load_state_dict(state["average"])
+        average, images = Average(model), state["images"]
     sizes = SIZES_WARM if args.weights else SIZES
     height, width = (multiprocessing.Value("i", v) for v in sizes[0][0])
     scenes = Scenes(args.data, phrases, args.batch // args.ranks, height, width, 1000 * rank + args.seed)
     loader = iter(DataLoader(scenes, batch_size=None, num_workers=1, prefetch_factor=3))
     fields = "step images minutes lr loss anchor_class anchor_apart anchor_box query_class query_apart query_box acc@0.5 absent_rejection threshold".split()
     log_path = args.run / "log.csv"
-    if not log_path.exists():
-        log_path.write_text(",".join(fields) + "\n")
+    if rank == 0 and not log_path.exists():
+        before = args.weights.parent / "log.csv" if args.weights else log_path
+        log_path.write_text(before.read_text() if before.exists() else ",".join(fields) + "\n")
     begin = time.monotonic() - spent_s
     next_validation = spent_s + args.validate_every * 60
     running: dict[str, float] = {}

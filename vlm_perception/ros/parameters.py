@@ -183,7 +183,7 @@ def _problem(parameter: Parameter, spec: _Spec) -> str:
     if spec.choices and value not in spec.choices:
         return f"{name} must be one of {', '.join(spec.choices)}; not {value!r}"
     if isinstance(default, tuple):
-        return (_options_problem if name == "model_options" else _names_problem)(name, to_names(value))
+        return _LIST_PROBLEMS[name](name, to_names(value))
     if isinstance(value, str) and not value.strip() and not spec.may_be_empty:
         return f"{name} must not be empty. {spec.description}"
     return ""
@@ -214,3 +214,9 @@ def _names_problem(parameter: str, names: Sequence[str]) -> str:
     if len(set(names)) < len(names):
         return f"{parameter} must name each camera once, not {', '.join(names)}"
     return ""
+
+
+_LIST_PROBLEMS: dict[str, Callable[[str, Sequence[str]], str]] = {
+    "cameras": _names_problem,
+    "model_options": _options_problem,
+}

@@ -249,28 +249,33 @@ def at_corner_of(a: Extents, b: Extents) -> FloatArray:
     return ramp(np.minimum(u, v), 0.25, 0.7) * (1.0 - ramp(np.maximum(u, v), 1.3, 1.8))
 
 
+def _at_side(out: FloatArray, across: FloatArray, near: float, far: float) -> FloatArray:
+    """Outwards from the middle of the surface, no further past its border than ``near`` to ``far``, and not beside it."""
+    return ramp(out, 0.0, 0.6) * (1.0 - ramp(np.abs(across), 1.2, 2.0)) * (1.0 - ramp(out, near, far))
+
+
 def at_front_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b nearest to the viewer, or just before it."""
     u, v = _place_on(a, b)
-    return ramp(-v, 0.0, 0.6) * (1.0 - ramp(np.abs(u), 1.2, 2.0)) * (1.0 - ramp(-v, 1.8, 3.0))
+    return _at_side(-v, u, 1.8, 3.0)
 
 
 def at_back_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b furthest from the viewer, or just behind it."""
     u, v = _place_on(a, b)
-    return ramp(v, 0.0, 0.6) * (1.0 - ramp(np.abs(u), 1.2, 2.0)) * (1.0 - ramp(v, 1.8, 3.0))
+    return _at_side(v, u, 1.8, 3.0)
 
 
 def at_left_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b on the viewer's left, or just left of it."""
     u, v = _place_on(a, b)
-    return ramp(-u, 0.0, 0.6) * (1.0 - ramp(np.abs(v), 1.2, 2.0)) * (1.0 - ramp(-u, 1.3, 1.8))
+    return _at_side(-u, v, 1.3, 1.8)
 
 
 def at_right_of(a: Extents, b: Extents) -> FloatArray:
     """a's middle is in the part of b on the viewer's right, or just right of it."""
     u, v = _place_on(a, b)
-    return ramp(u, 0.0, 0.6) * (1.0 - ramp(np.abs(v), 1.2, 2.0)) * (1.0 - ramp(u, 1.3, 1.8))
+    return _at_side(u, v, 1.3, 1.8)
 
 
 # --------------------------------------------------------------------------- orientation and size

@@ -30,7 +30,7 @@ class OmDetTurboHead:
     hot: ClassVar[tuple[str, ...]] = ("forward",)
 
     def __init__(self, parts: HeadParts) -> None:
-        """Take over a loaded checkpoint."""
+        """Take over a loaded checkpoint, whose blocks are fused for inference."""
         self._parts = parts
         fuse_for_inference(parts.model)
         self._task = str(parts.options.get("task") or "Detect {}.")
