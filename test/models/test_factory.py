@@ -185,7 +185,7 @@ def test_registry_errors(tmp_path):
         load_registry(tmp_path / "none.yaml")
 
 
-KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip", "molmo2", "sam3_video")
+KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip", "siglip2", "molmo2", "sam3_video")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -12,7 +12,7 @@ from vlm_perception.models.heads.grounding_dino import phrase_scores
 from vlm_perception.models.heatmaps import over_image
 from vlm_perception.types import CommandError, ModelError
 
-KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip")
+KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip", "siglip2")
 SIZES = ((96, 160), (160, 96), (120, 140))
 BOX = (80, 60, 96, 84)  # lower right of the middle in all three sizes, so that a swapped or padded axis shows
 
@@ -41,7 +41,7 @@ def test_a_map_covers_the_image(model_of, kind, size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("kind", ["clipseg", "clip", "siglip"])
+@pytest.mark.parametrize("kind", ["clipseg", "clip", "siglip", "siglip2"])
 def test_what_changes_in_the_image_changes_the_map_there(model_of, kind, size):
     """Even random towers see: put a thing into an image, and the map changes most where the thing is."""
     heat, without = (model_of(kind).heatmap(with_box(size, box), "red mug") for box in (BOX, None))

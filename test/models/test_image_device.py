@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from vlm_perception.models.factory import build_model
+from vlm_perception.models.flexible_images import load_flexible_images
 from vlm_perception.models.loading import Checkpoint, image_device, load_image_processor, torchvision_works
 from vlm_perception.models.options import Options
 from vlm_perception.models.promptable_masks import _padding
@@ -76,6 +77,20 @@ def test_padded_segmenters(tiny_checkpoints, uploads, kind):
     prepare = _padding(Checkpoint("x", str(tiny_checkpoints(kind))), ELSEWHERE, Options({}, "x"))
     assert prepare(image_of()).pixels.device.type == "meta"
     assert uploads == [("meta", torch.uint8)]
+
+
+@needs_torchvision
+def test_crops_of_variable_resolution(tiny_checkpoints, uploads):
+    images = load_flexible_images(Checkpoint("x", str(tiny_checkpoints("siglip2"))), Options({}, "x"))
+    boxes = [(0.0, 0.0, 40.0, 20.0), (5.0, 5.0, 60.0, 90.0)]
+    here = images.crops(image_of(), boxes, Placement("cpu", "float32"))
+    assert uploads == [("None", torch.uint8)] * 2
+    uploads.clear()
+    there = images.crops(image_of(), boxes, ELSEWHERE)
+    assert uploads == [("meta", torch.uint8)] * 2
+    for name, value in here.items():
+        assert there[name].shape == value.shape, name
+        assert there[name].device.type == ("cpu" if name == "spatial_shapes" else "meta"), name
 
 
 @needs_torchvision

@@ -10,10 +10,14 @@ import torch
 from vlm_perception.evaluation.bench import five_boxes
 from vlm_perception.models.boxes import iou_matrix
 from vlm_perception.models.factory import build_model
+from vlm_perception.models.image_text import load_image_text
+from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.options import Options
+from vlm_perception.models.runtime import Placement
 from vlm_perception.models.two_stage import PointProposer, Proposal
 from vlm_perception.types import MaskProposal, ModelError
 
-KINDS = ("clip", "siglip")
+KINDS = ("clip", "siglip", "siglip2")
 
 
 def noise(height=96, width=160, seed=0):
@@ -70,7 +74,7 @@ def test_crops_are_squares_with_surroundings(model_of):
     placement = model_of("clip").placement
     image = np.zeros((96, 160, 3), np.uint8)
     image[:, 80:] = 255
-    pixels = images.crops(image, [(70, 10, 90, 90), (0, 0, 40, 20)], placement)
+    pixels = images.crops(image, [(70, 10, 90, 90), (0, 0, 40, 20)], placement)["pixel_values"]
     assert pixels.shape == (2, 3, 48, 48)
     white = pixels[0].amax(dim=(1, 2), keepdim=True)
     assert (pixels[0][:, :, 30:] == white).float().mean() > 0.95  # the image's own right half, not padding
@@ -103,14 +107,16 @@ def test_the_crop_that_fits_is_the_detection(model_of, monkeypatch, tmp_path, ki
     assert model.detect([np.full((60, 80, 3), 5, np.uint8)], ["red box"]) == [[]]  # nothing stands out
 
 
-def test_phrases_are_embedded_once(tiny_checkpoints):
-    model = build_model(str(tiny_checkpoints("clip")), device="cpu", options={"background": ["table"]})
+@pytest.mark.parametrize(("kind", "expected"), [("clip", [5, 5]), ("siglip", [1]), ("siglip2", [1])])
+def test_phrases_are_embedded_once(tiny_checkpoints, kind, expected):
+    """CLIP: its ensemble of five, for the phrase and for the background; SigLIP: its one template."""
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"background": ["table"]})
     network, texts = model._towers._model, []
     real = network.get_text_features
     network.get_text_features = lambda **tokens: texts.append(len(tokens["input_ids"])) or real(**tokens)
     model.heatmap(noise(), "red mug")
     model.heatmap(noise(), "red mug")
-    assert texts == [5, 5]  # the ensemble of five, for the phrase and for the background, once each
+    assert texts == expected
 
 
 def test_siglip_patches_are_the_pooling_heads_own(model_of):
@@ -189,10 +195,11 @@ def test_a_segmenter_as_proposer(tiny_checkpoints):
         build_model(str(tiny_checkpoints("clip")), device="cpu", options={"proposer": "depth-grabcut"})
 
 
-def test_naflex_checkpoints_are_named(tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "siglip2"}')
-    with pytest.raises(ModelError, match="checkpoint of fixed resolution, e.g. google/siglip2"):
-        build_model(str(tmp_path), device="cpu")
+def test_other_towers_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "align"}')
+    checkpoint = Checkpoint("x", str(tmp_path))
+    with pytest.raises(ModelError, match="'x' is a 'align', not one of clip, siglip, siglip2"):
+        load_image_text(checkpoint, Placement("cpu", "float32"), Options({}, "x"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -600,7 +600,25 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-BUILDERS |= {"clipseg": clipseg, "clip": clip, "siglip": siglip}
+def siglip2(folder: Path) -> Path:
+    """Of variable resolution; its whole processor asks for patches of 16 pixels whatever the checkpoint says."""
+    import torch
+    from transformers import Siglip2Config, Siglip2Model, Siglip2Processor, Siglip2Tokenizer
+    from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
+
+    torch.manual_seed(0)
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "\u2581", *(chr(code) for code in range(33, 127))]
+    tokenizer = Siglip2Tokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
+    _, text, vision = _clip_parts()
+    vision = {name: value for name, value in vision.items() if name != "image_size"}
+    text = {**text, "vocab_size": len(pieces), "max_position_embeddings": 64, "bos_token_id": 2, "eos_token_id": 1}
+    config = Siglip2Config(text_config=text, vision_config={**vision, "patch_size": 16, "num_patches": 16})
+    Siglip2Model(config).save_pretrained(folder)
+    Siglip2Processor(Siglip2ImageProcessorPil(), tokenizer).save_pretrained(folder)
+    return folder
+
+
+BUILDERS |= {"clipseg": clipseg, "clip": clip, "siglip": siglip, "siglip2": siglip2}
 
 
 def molmo2(folder: Path) -> Path:

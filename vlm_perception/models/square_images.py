@@ -43,7 +43,11 @@ class SquareImages:
         torch = import_torch()
         return self._normalised(torch.cat([self._resized(upload([image], placement)) for image in images_rgb]))
 
-    def crops(self, image_rgb: RgbImage, boxes_xyxy: Sequence[BoxXyxy], placement: Placement) -> Any:
+    def whole(self, image_rgb: RgbImage, placement: Placement) -> dict[str, Any]:
+        """``pixel_values`` (1, 3, height, width) of an image."""
+        return {"pixel_values": self(image_rgb, placement)}
+
+    def crops(self, image_rgb: RgbImage, boxes_xyxy: Sequence[BoxXyxy], placement: Placement) -> dict[str, Any]:
         """A square around each box, with the image's own surroundings; what lies outside the image is the mean color.
 
         Args:
@@ -52,7 +56,7 @@ class SquareImages:
             placement: the device.
 
         Returns:
-            (N, 3, height, width) float32 on the device.
+            ``pixel_values`` (N, 3, height, width), float32 on the device.
         """
         torch = import_torch()
         whole = upload([image_rgb], placement)
@@ -67,7 +71,7 @@ class SquareImages:
             if u2 > u1 and v2 > v1:
                 square[:, :, v1 - top : v2 - top, u1 - left : u2 - left] = whole[:, :, v1:v2, u1:u2]
             parts.append(self._resized(square))
-        return self._normalised(torch.cat(parts))
+        return {"pixel_values": self._normalised(torch.cat(parts))}
 
     def _resized(self, pixels: Any) -> Any:
         return resize(pixels, (self.height, self.width), self.interpolation) / 255.0

@@ -23,7 +23,10 @@ from vlm_perception.models.region_proposals import propose_regions
 from vlm_perception.models.runtime import Placement, free_memory, split_on_oom
 from vlm_perception.types import BoolMask, BoxXyxy, Detection, ModelError
 
-OPTION_NAMES = ("threshold", "nms_iou", "templates", "background", "proposer", "max_proposals", "points_per_side")
+OPTION_NAMES = (
+    "threshold", "nms_iou", "templates", "background", "proposer", "max_proposals", "points_per_side",
+    "max_num_patches",
+)  # fmt: skip
 
 _CROPS_A_PASS: Final = 64
 
@@ -112,6 +115,8 @@ class TwoStage:
         nms_iou: boxes of one phrase that overlap by more are one thing (default 0.5).
         templates: texts with ``{}`` for the phrase; more than one is a prompt ensemble.
         background: what CLIP may find instead.
+        max_num_patches: of each crop, and of the image for a heatmap; only for SigLIP 2 of variable resolution
+            (default its own, 256). More see finer and take longer.
     """
 
     def __init__(self, name: str, towers: ImageText, proposer: Proposer, options: Options, *, threshold: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,12 +32,13 @@ def random_checkpoint(name: str, folder: Path, *, new_tokens: int | None = None)
 
     Args:
         name: of a registry row with ``architecture``.
-        folder: an empty folder; needs about the row's ``size_mb``. The memory needed is as much, once.
-        new_tokens: a model that writes text stops at a word that random weights never find; with this number in its
-            generation settings every answer is so many tokens long.
+        folder: an empty folder; needs about the row's ``size_mb`` (half of it for Molmo 2, which is published in
+            float32 and made in bfloat16). The memory needed is as much, once.
+        new_tokens: a model that writes what it finds stops at a word that random weights never find; with this number
+            in its generation settings every answer is so many tokens long.
 
     Returns:
-        The row.
+        The row; its defaults hold what the model needs to find anything, see :class:`Recipe`.
 
     Raises:
         ModelError: there is no such row, no architecture is recorded for it, or a package that its network is made of
@@ -58,7 +60,7 @@ def random_checkpoint(name: str, folder: Path, *, new_tokens: int | None = None)
     if recipe.settings is not None:
         settings = {**recipe.settings(config), "processor_class": recipe.processor}
         (folder / "processor_config.json").write_text(json.dumps(settings), encoding="utf-8")
-    return entry
+    return replace(entry, defaults=MappingProxyType({**entry.defaults, **recipe.needs}))
 
 
 def network_config(entry: ModelEntry) -> tuple[Any, int]:

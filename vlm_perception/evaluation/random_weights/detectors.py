@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vlm_perception.evaluation.random_weights.recipe import CLIP, HALVES, IMAGENET, Recipe, image_processor, square
-from vlm_perception.evaluation.random_weights.tokenizers import bert_words, clip_words, words
+from vlm_perception.evaluation.random_weights.tokenizers import bert_words, clip_words, gemma_letters, words
 
 
 def _short_side(_: Any, side: int) -> Mapping[str, Any]:
@@ -22,6 +22,14 @@ def _siglip_words(config: Any) -> Any:
         {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3},
         special={"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>", "unk_token": "<unk>"},
         max_length=int(text.max_position_embeddings),
+    )
+
+
+def _flexible(config: Any, side: int) -> Mapping[str, Any]:
+    """As many patches as a square of ``side`` has; every image is padded to as many."""
+    patch = int(config.vision_config.patch_size)
+    return image_processor(
+        "Siglip2ImageProcessor", HALVES, resample=2, patch_size=patch, max_num_patches=(side // patch) ** 2
     )
 
 
@@ -51,4 +59,5 @@ DETECTORS: Final[Mapping[str, Recipe]] = {
     "siglip": Recipe(
         "SiglipModel", "SiglipConfig", square("SiglipImageProcessor", HALVES, 2), "SiglipProcessor", _siglip_words
     ),
+    "siglip2": Recipe("Siglip2Model", "Siglip2Config", _flexible, "Siglip2Processor", gemma_letters),
 }  # fmt: skip

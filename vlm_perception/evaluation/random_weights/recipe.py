@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 IMAGENET: Final = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -28,8 +28,9 @@ class Recipe:
         processor: for AutoProcessor.
         tokenizer: configuration -> tokenizer; None: it reads no text.
         settings: configuration -> ``processor_config.json``; None: there is none.
-        half: the weights are published in bfloat16, and made so.
-        writes: it generates text.
+        half: the weights are made in bfloat16: they are published so, or are too large to be made in float32.
+        writes: what it finds is text that it generates.
+        needs: options that it does not find anything without.
     """
 
     network: str
@@ -40,6 +41,7 @@ class Recipe:
     settings: Callable[[Any], Mapping[str, Any]] | None = None
     half: bool = False
     writes: bool = False
+    needs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def image_processor(kind: str, statistics: Mapping[str, Any], **values: Any) -> dict[str, Any]:

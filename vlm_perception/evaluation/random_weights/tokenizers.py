@@ -33,6 +33,16 @@ def clip_words(config: Any) -> Any:
     return tokenizer
 
 
+def gemma_letters(config: Any) -> Any:
+    """Gemma's special ids, and one token a letter, by the class that the library takes for SigLIP 2."""
+    text = config.text_config
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "\u2581", *(chr(code) for code in range(33, 127))]
+    pieces += [f"w{i}" for i in range(len(pieces), text.vocab_size)]
+    tokenizer = import_transformers().Siglip2Tokenizer(vocab={piece: i for i, piece in enumerate(pieces)})
+    tokenizer.model_max_length = int(text.max_position_embeddings)
+    return tokenizer
+
+
 def words(
     size: int,
     marks: Mapping[str, int],

@@ -1,4 +1,4 @@
-"""Recipes for models that write: Florence-2, Kosmos-2, PaliGemma, Qwen-VL, InternVL.
+"""Recipes for models that write: Florence-2, Kosmos-2, PaliGemma, Qwen-VL, InternVL, Molmo 2.
 
 Where special ids stand is read off the configuration; what stands around them is as in the public tokenizers.
 """
@@ -124,6 +124,34 @@ def _internvl_images(_: Any, side: int) -> Mapping[str, Any]:
     )  # fmt: skip
 
 
+def _molmo_words(config: Any) -> Any:
+    """Qwen 3's, and Molmo's marks in a table of their own behind them."""
+    text = config.text_config
+    end, first = int(text.eos_token_id), int(config.image_start_token_id)
+    marks = {
+        "<|endoftext|>": end - 2, "<|im_start|>": end - 1, "<|im_end|>": end, "<im_start>": first,
+        "<im_end>": config.image_end_token_id, "<im_patch>": config.image_patch_id, "<im_col>": first + 3,
+        "<low_res_im_start>": config.low_res_image_start_token_id, "<|image|>": first + 5, "<im_low>": first + 6,
+        "<frame_start>": config.frame_start_token_id, "<frame_end>": config.frame_end_token_id,
+        "<|video|>": first + 9,
+    }  # fmt: skip
+    special = {
+        "eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "image_token": "<|image|>", "video_token": "<|video|>"
+    }  # fmt: skip
+    tokenizer = words(text.vocab_size + text.additional_vocab_size, marks, special=special)
+    tokenizer.chat_template = _CHAT.replace("IMAGE", "<|image|>")
+    return tokenizer
+
+
+def _molmo_images(config: Any, side: int) -> Mapping[str, Any]:
+    """``side``: of a crop; up to eight overlap by four patches on either side, and one shows the whole image."""
+    patch = int(config.vision_config.patch_size)
+    return image_processor(
+        "Molmo2ImageProcessor", HALVES, size={"height": side, "width": side}, resample=2, patch_size=patch,
+        max_crops=8, overlap_margins=[4, 4], pooling_size=[2, 2],
+    )  # fmt: skip
+
+
 WRITERS: Final[Mapping[str, Recipe]] = {
     "florence2": Recipe(
         "Florence2ForConditionalGeneration", "Florence2Config", _florence_images, "Florence2Processor",
@@ -151,5 +179,13 @@ WRITERS: Final[Mapping[str, Recipe]] = {
     "internvl": Recipe(
         "InternVLForConditionalGeneration", "InternVLConfig", _internvl_images, "InternVLProcessor", _internvl_words,
         settings=lambda config: {"image_seq_length": int(config.image_seq_length)}, half=True, writes=True,
+    ),
+    # It writes points, which are no boxes: it finds things by its heatmaps.
+    "molmo2": Recipe(
+        "Molmo2ForConditionalGeneration", "Molmo2Config", _molmo_images, "Molmo2Processor", _molmo_words, half=True,
+        settings=lambda _: {"image_use_col_tokens": True, "use_single_crop_col_tokens": False,
+                            "use_single_crop_start_token": True, "video_use_col_tokens": False,
+                            "use_frame_special_tokens": False},
+        needs={"boxes_from": "heatmap"},
     ),
 }  # fmt: skip
