@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.geometry.localize import localize
+from vlm_perception.geometry.window import Window, mask_window
 from vlm_perception.types import (
     BoolMask,
     BoxXyxy,
@@ -70,22 +71,15 @@ def merge_detections(
     return groups[:max_objects]
 
 
-def _median_rgb(color_rgb: NDArray[np.uint8], mask: BoolMask | None) -> tuple[float, float, float] | None:
+def _median_rgb(color_rgb: NDArray[np.uint8], mask: BoolMask, window: Window) -> tuple[float, float, float]:
     """Channel by channel, counted: a byte has 256 values, so nothing need be sorted."""
-    if mask is None:
-        return None
-    whole = np.ascontiguousarray(mask).view(np.uint8)
-    u, v, width, height = cv2.boundingRect(whole)
-    if not width:
-        return None
-    window = slice(v, v + height), slice(u, u + width)
-    pixels, inside = np.ascontiguousarray(color_rgb[window]), np.ascontiguousarray(whole[window])
-    medians = []
-    for channel in range(3):
-        counts = cv2.calcHist([pixels], [channel], inside, [256], [0, 256]).ravel().astype(np.int64).cumsum()
-        middles = ((counts[-1] - 1) // 2, counts[-1] // 2)
-        medians.append(float(counts.searchsorted(middles, side="right").mean()))
-    return medians[0], medians[1], medians[2]
+    pixels, inside = np.ascontiguousarray(color_rgb[window]), np.ascontiguousarray(mask[window]).view(np.uint8)
+    counts = np.array([cv2.calcHist([pixels], [channel], inside, [256], [0, 256]).ravel() for channel in range(3)])
+    below = counts.cumsum(axis=1, dtype=np.int64)
+    # The value at place k is as many as there are values of which no more than k are as low.
+    middle, upper = ((below <= k).sum(axis=1) for k in ((below[0, -1] - 1) // 2, below[0, -1] // 2))
+    red, green, blue = ((middle + upper) / 2).tolist()
+    return red, green, blue
 
 
 def build_object(
@@ -109,19 +103,21 @@ def build_object(
         camera: intrinsics of the color image.
         up_camera: (3,) gravity-up in the optical frame, or None.
     """
-    usable = mask if mask is not None and mask.any() else None
-    geometry, fraction = None, 0.0
-    if usable is not None and depth_m is not None:
-        located = localize(usable, depth_m, camera, up=up_camera)
-        geometry, fraction = located.geometry, located.valid_depth_fraction
+    window = mask_window(mask) if mask is not None else None
+    geometry, fraction, rgb = None, 0.0, None
+    if mask is not None and window is not None:
+        rgb = _median_rgb(color_rgb, mask, window)
+        if depth_m is not None:
+            located = localize(mask, depth_m, camera, up=up_camera, window=window)
+            geometry, fraction = located.geometry, located.valid_depth_fraction
     return SceneObject(
         instance_id=instance_id,
         box_xyxy=merged.best.box_xyxy,
         scores=dict(merged.scores),
         label=merged.best.label,
-        mask=usable,
+        mask=mask if window is not None else None,
         geometry=geometry,
         valid_depth_fraction=fraction,
-        mean_rgb=_median_rgb(color_rgb, usable),
+        mean_rgb=rgb,
         calibrated=merged.best.calibrated,
     )

@@ -22,6 +22,7 @@ import cv2
 from rich.console import Console
 from rich.table import Table
 
+from vlm_perception import language
 from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
 from vlm_perception.evaluation.oracle import OracleModel
 from vlm_perception.evaluation.plain import plain_call
@@ -77,6 +78,7 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
         up = frame.up_camera if known_up else None
         stages: dict[str, list[float]] = {}
         for number in range(repeats + 3):
+            language.parse.cache_clear()  # a new command each time
             answer = pipeline.answer(images, COMMAND, up_camera=up)
             if len(answer.objects) != len(frame.instances):
                 raise VlmPerceptionError(

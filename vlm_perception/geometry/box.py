@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from vlm_perception.types import FloatArray
 
 _CLEARLY_LONGER = 1.15
-_FOOTPRINT_POINTS = 4000
+_WORTH_SIFTING = 200
+_ROUNDING_MM2 = 0.1
+_LINE = 1e-3
 _HULL_POINTS = 1500
 _FACETS = 40
 
@@ -40,65 +43,110 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
         points_m: (N, 3), N >= 1, camera's optical frame.
         up: (3,) any length, or None.
     """
+    xyz = np.ascontiguousarray(points_m.T)
     if up is not None:
-        z = np.asarray(up, dtype=np.float64) / np.linalg.norm(up)
-        x, y = _footprint_axes(points_m, z)
+        z = np.asarray(up, dtype=np.float64)
+        axes, low, high = _standing_box(xyz, z / math.sqrt(z @ z))
     else:
-        base = _smallest_base(points_m)
-        axes = np.column_stack((base, *_footprint_axes(points_m, base)))
-        upright = int(np.argmax(np.abs(axes[1])))
-        z = axes[:, upright] * (-1.0 if axes[1, upright] > 0 else 1.0)
-        x, y = (axes[:, i] for i in range(3) if i != upright)
-    x = _choose_x(points_m, x, y)
-    R = np.column_stack((x, _cross(z, x), z))
-    along = R.T @ points_m.T
-    low, high = along.min(axis=1), along.max(axis=1)
-    return OrientedBox(R @ ((low + high) / 2), R, high - low)
+        axes, low, high = _standing_box(xyz, _smallest_base(xyz))
+    center, size_m = (low + high) / 2 @ axes, high - low
+    up_axis = 2 if up is not None else int(np.argmax(np.abs(axes[:, 1])))
+    z = axes[up_axis] if up is not None or axes[up_axis, 1] <= 0 else -axes[up_axis]
+    one, other = (axis for axis in range(3) if axis != up_axis)
+    if max(size_m[one], size_m[other]) > _CLEARLY_LONGER * min(size_m[one], size_m[other]):
+        across = one if size_m[one] >= size_m[other] else other
+    else:
+        across = one if abs(axes[one, 0]) >= abs(axes[other, 0]) else other
+    x = -axes[across] if axes[across, 0] < 0 else axes[across]
+    size_m = size_m[[across, one + other - across, up_axis]]
+    return OrientedBox(center, np.array((x, _cross(z, x), z)).T, size_m)
 
 
-def _smallest_base(points_m: FloatArray) -> FloatArray:
-    """Normal of the hull facet that gives the box of least volume."""
-    points = points_m[:: max(1, len(points_m) // _HULL_POINTS)]
+def _smallest_base(xyz: FloatArray) -> FloatArray:
+    """Normal of the facet of the hull around (3, N) points that gives the box of least volume."""
+    points = xyz[:, :: max(1, xyz.shape[1] // _HULL_POINTS)].T
     try:
         hull = ConvexHull(points)
     except (QhullError, ValueError):
         # Flat, straight or a handful: the direction in which they vary least has no competitor.
         return np.asarray(np.linalg.eigh(np.cov(points.T))[1][:, 0])
     corners = points[hull.simplices]
-    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    normals = hull.equations[np.argsort(-areas)[:_FACETS], :3]
-    hull_points = points[hull.vertices]
-    return np.asarray(min(normals, key=lambda normal: _volume(hull_points, normal)))
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
+    normals = hull.equations[:, :3]
+    bases = normals[np.argsort(-areas)[:_FACETS]]
+    hull_xyz = np.ascontiguousarray(points[hull.vertices].T)
+    # No rectangle is smaller than the hull's shadow on it: bases are tried from the most promising one on, as long as
+    # they can still win.
+    shadows = np.abs(bases @ normals.T) @ areas / 2
+    bounds = np.ptp(bases @ hull_xyz, axis=1) * shadows
+    best, least = bases[0], np.inf
+    for index in np.argsort(bounds):
+        if bounds[index] >= least:
+            break
+        _, low, high = _standing_box(hull_xyz, bases[index])
+        volume = float(np.prod(high - low))
+        if volume < least:
+            best, least = bases[index], volume
+    return best
 
 
-def _volume(points_m: FloatArray, normal: FloatArray) -> float:
-    first, second = _footprint_axes(points_m, normal)
-    return float(np.prod(np.ptp(np.column_stack((first, second, normal)).T @ points_m.T, axis=1)))
+def _standing_box(xyz: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The smallest box around (3, N) points that stands on a plane.
 
+    Args:
+        xyz: points.
+        normal: (3,) unit, the plane's.
 
-def _footprint_axes(points_m: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors, normal to ``normal`` and each other: sides of the smallest rectangle."""
+    Returns:
+        (3, 3) axes as rows, the last one ``normal``, right-handed; (3,) lowest and highest coordinates along them.
+    """
     helper = np.zeros(3)
     helper[int(np.argmin(np.abs(normal)))] = 1.0
     first = _cross(normal, helper)
-    first /= np.sqrt(first @ first)
+    first /= math.sqrt(first @ first)
     second = _cross(normal, first)
-    every = max(1, len(points_m) // _FOOTPRINT_POINTS)
-    flat = (points_m[::every] - points_m[0]) @ np.column_stack((first, second))
+    along = np.array((first, second, normal)) @ xyz
     # Millimetres: OpenCV's hull drops points that are within 1e-6 or so of one another.
-    _, _, angle_deg = cv2.minAreaRect((flat * 1e3).astype(np.float32))
-    angle = math.radians(angle_deg)
-    one = math.cos(angle) * first + math.sin(angle) * second
-    return one, _cross(normal, one)
+    flat_mm = ((along[:2] - along[:2, :1]) * 1e3).astype(np.float32)
+    outer = _outer(flat_mm)
+    turn = _tightest_turn(flat_mm.take(outer, axis=1))
+    cos, sin = math.cos(turn), math.sin(turn)
+    footprint = np.array(((cos, sin), (-sin, cos))) @ along[:2].take(outer, axis=1)
+    low = np.array((*footprint.min(axis=1), along[2].min()))
+    high = np.array((*footprint.max(axis=1), along[2].max()))
+    return np.array((cos * first + sin * second, cos * second - sin * first, normal)), low, high
 
 
-def _choose_x(points_m: FloatArray, one: FloatArray, other: FloatArray) -> FloatArray:
-    lengths = [float(along.max() - along.min()) for along in (points_m @ one, points_m @ other)]
-    if max(lengths) > _CLEARLY_LONGER * min(lengths):
-        x = one if lengths[0] >= lengths[1] else other
-    else:
-        x = one if abs(one[0]) >= abs(other[0]) else other
-    return -x if x[0] < 0 else x
+def _tightest_turn(xy: NDArray[np.float32]) -> float:
+    """By what angle the smallest rectangle around (2, N) points is turned, rad."""
+    hull = cv2.convexHull(xy.T.copy())
+    _, (width, height), angle_deg = cv2.minAreaRect(hull)
+    if cv2.contourArea(hull) > _LINE * max(width, height) ** 2:
+        return math.radians(angle_deg)
+    # Points in a line: OpenCV may answer with any angle.
+    # A side of the rectangle lies along an edge of the hull (Freeman & Shapira, "Determining the minimum-area encasing
+    # rectangle for an arbitrary closed curve", 1975).
+    x, y = hull[:, 0].T.astype(np.float64)
+    angles = np.arctan2(np.roll(y, -1) - y, np.roll(x, -1) - x)
+    cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
+    areas = np.ptp(cos * x + sin * y, axis=1) * np.ptp(cos * y - sin * x, axis=1)
+    return float(angles[np.argmin(areas)])
+
+
+def _outer(xy: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Which of (2, N) points may be corners of their hull: those not within the quadrangle of the extreme four.
+
+    The first step of Akl & Toussaint, "A fast convex hull algorithm", 1978. It leaves few to be sorted.
+    """
+    if xy.shape[1] < _WORTH_SIFTING:
+        return np.arange(xy.shape[1])
+    x, y = xy
+    around = [x.argmax(), y.argmax(), x.argmin(), y.argmin()]
+    corners_x, corners_y = x[around], y[around]
+    out_x, out_y = corners_y[[1, 2, 3, 0]] - corners_y, corners_x - corners_x[[1, 2, 3, 0]]
+    beyond = np.array((out_x, out_y)).T @ xy
+    beyond -= (out_x * corners_x + out_y * corners_y)[:, None]
+    return np.flatnonzero(beyond.max(axis=0) >= -_ROUNDING_MM2)
 
 
 def _cross(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -58,25 +58,27 @@ def deproject(
         camera: intrinsics.
 
     Returns:
-        (N, 3) in the camera's optical frame; NaN where a pixel lies outside what the distortion model covers.
+        (N, 3) in the camera's optical frame, in column order (each coordinate in one piece); NaN where a pixel lies
+        outside what the distortion model covers.
 
     Raises:
         ImageError: the distortion model is unknown.
     """
     pixels = np.asarray(pixels_uv).reshape(-1, 2)
     depth = np.asarray(depth_m_at_pixels, dtype=np.float64).reshape(-1)
+    x, y, z = xyz = np.empty((3, len(pixels)))
+    z[:] = depth
     if not is_distorted(camera):
-        points = np.empty((len(pixels), 3))
-        points[:, 0] = (pixels[:, 0] - camera.cx) * depth / camera.fx
-        points[:, 1] = (pixels[:, 1] - camera.cy) * depth / camera.fy
-        points[:, 2] = depth
-        return points
+        np.divide((pixels[:, 0] - camera.cx) * depth, camera.fx, out=x)
+        np.divide((pixels[:, 1] - camera.cy) * depth, camera.fy, out=y)
+        return xyz.T
     if np.issubdtype(pixels.dtype, np.integer) and _inside(pixels, camera):
         # Undistorting is iterative; at pixel centres it need be done once a camera, not once an object.
         slopes = _slopes_of_every_pixel(camera)[pixels[:, 1], pixels[:, 0]]
     else:
         slopes = _undistort(pixels.astype(np.float64), camera)
-    return np.column_stack((slopes * depth[:, None], depth))
+    xyz[:2] = slopes.T * depth
+    return xyz.T
 
 
 def scale_intrinsics(camera: CameraIntrinsics, width: int, height: int) -> CameraIntrinsics:

@@ -15,8 +15,9 @@ _PIXELS_PER_SAMPLE = 25.0
 _BIAS_PER_M2 = 1.4e-3
 _BIAS_FLOOR_M = 1e-3
 # An angle that the points say nothing of: uniform over a quarter turn, at which a box repeats itself.
-_UNKNOWN_ANGLE_VARIANCE = (np.pi / 2) ** 2 / 12
-_LEAST_ANGLE_VARIANCE = np.deg2rad(1.0) ** 2
+_UNKNOWN_ANGLE_VARIANCE = (math.pi / 2) ** 2 / 12
+_LEAST_ANGLE_VARIANCE = math.radians(1.0) ** 2
+_FLOOR_VARIANCE = _BIAS_FLOOR_M**2 * np.eye(3)
 
 
 def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_known: bool) -> FloatArray:
@@ -35,25 +36,22 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
     Returns:
         (6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
     """
-    samples = max(len(points_m) / _PIXELS_PER_SAMPLE, 1.0)
-    middle = np.ones(len(points_m)) @ points_m / len(points_m)
-    offsets = points_m - middle
-    spread = offsets.T @ offsets / max(len(points_m) - 1, 1)
+    n = len(points_m)
+    samples = max(n / _PIXELS_PER_SAMPLE, 1.0)
+    middle = points_m.T.sum(axis=1) / n
+    offsets = points_m.T - middle[:, None]
+    spread = offsets @ offsets.T / max(n - 1, 1)
     distance = math.sqrt(middle @ middle)
     ray = middle / distance
     bias = max(_BIAS_FLOOR_M, _BIAS_PER_M2 * distance**2)
     covariance = np.zeros((6, 6))
-    covariance[:3, :3] = spread / samples + bias**2 * np.outer(ray, ray) + _BIAS_FLOOR_M**2 * np.eye(3)
+    covariance[:3, :3] = spread / samples + bias**2 * ray[:, None] * ray + _FLOOR_VARIANCE
 
-    variances = np.diag(R_camera_object.T @ spread @ R_camera_object)
-    angles = np.empty(3)
-    for axis in range(3):
-        if up_known and axis < 2:
-            angles[axis] = _LEAST_ANGLE_VARIANCE
-            continue
+    variances = ((spread @ R_camera_object) * R_camera_object).sum(axis=0).tolist()
+    angles = [_LEAST_ANGLE_VARIANCE] * 3
+    for axis in (2,) if up_known else (0, 1, 2):
         a, b = (variances[other] for other in range(3) if other != axis)
-        apart = max((a - b) ** 2, 1e-18)
-        variance = a * b / (apart * samples)
+        variance = a * b / (max((a - b) ** 2, 1e-18) * samples)
         angles[axis] = min(max(variance, _LEAST_ANGLE_VARIANCE), _UNKNOWN_ANGLE_VARIANCE)
     covariance[3:, 3:] = (R_camera_object * angles) @ R_camera_object.T
     symmetric: FloatArray = (covariance + covariance.T) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from vlm_perception.language import lexicon as lx
@@ -11,6 +12,7 @@ from vlm_perception.language.draft import THING, Draft
 from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.modifiers import read_modifiers
 from vlm_perception.language.predications import POSTURES
+from vlm_perception.language.tokens import Phrases
 from vlm_perception.types import Attribute, CommandError, Entity, Query, Ranking, Relation, Task
 
 if TYPE_CHECKING:
@@ -29,9 +31,12 @@ _HAD: Final = {
 }
 
 
+_sequences = lru_cache(maxsize=None)(Phrases)
+
+
 def take_phrase(cursor: Cursor, phrases: tuple[str, ...]) -> bool:
     """Consume the longest of several word sequences; whether one stood at the cursor."""
-    stops = [stop for p in phrases if (stop := cursor.reach(tuple(p.split()))) >= 0]
+    stops = [stop for _, stop in _sequences(phrases).standing(cursor)]
     if stops:
         cursor.pos = max(stops)
     return bool(stops)

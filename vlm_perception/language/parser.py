@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from vlm_perception.language import lexicon as lx
@@ -11,13 +12,12 @@ from vlm_perception.language.lexicon import is_content
 from vlm_perception.language.questions import read_question
 from vlm_perception.language.rewrites import plainer
 from vlm_perception.language.screening import screen
-from vlm_perception.language.tokens import Cursor, Token, tokenize
+from vlm_perception.language.tokens import Cursor, Phrases, Token, tokenize
 from vlm_perception.language.verbs import find_verb
 from vlm_perception.types import CommandError, Entity, Query, Role, RoleEntity, Task
 
-_OPENERS: Final = tuple(
-    tuple(phrase.split())
-    for phrase in (
+_OPENERS: Final = Phrases(
+    (
         "please|kindly|hey|hi|hello|ok|okay|now|alright|so|well|robot|hey robot|hi robot|dear robot|um|uh|yes|could you|can you|would you|will you|"
         "could you please|would you please|can i have|could i have|may i have|would you mind|do you mind|i want you to|i would like you to|"
         "i want to|i would like to|i need you to|i need to|i want|i need|i would like|i like|i am looking for|we need|we want|you should|"
@@ -57,6 +57,7 @@ _NEEDS_MORE: Final = frozenset(
 _HINT: Final = 'say what to find, for example "the red mug left of the plate"'
 
 
+@lru_cache(maxsize=64)  # a node reads a command before it waits for images and again with them, and a tracked one always
 def parse(text: str) -> Query:
     """Understand a command.
 
@@ -122,7 +123,7 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
         changed = False
         while cursor.take_any(_PUNCTUATION - {"'s"}):
             changed = True
-        stops = [stop for p in _OPENERS if (stop := cursor.reach(p)) >= 0 and _safe_opener(cursor, p, stop)]
+        stops = [stop for pattern, stop in _OPENERS.standing(cursor) if _safe_opener(cursor, pattern, stop)]
         if stops:
             cursor.pos, changed = max(stops), True
     rest = _without_number(tokens[cursor.pos :])

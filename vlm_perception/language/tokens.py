@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -171,6 +171,23 @@ class Cursor:
         """Pass over ``the``, ``a``, ``an``."""
         while self.word() in lx.ARTICLES:
             self.pos += 1
+
+
+class Phrases:
+    """Word sequences that may stand at the cursor, looked up by their first word."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._starting: dict[str, list[Pattern]] = {}
+        for text in texts:
+            pattern = tuple(text.split())
+            self._starting.setdefault(pattern[0], []).append(pattern)
+
+    def standing(self, cursor: Cursor) -> Iterator[tuple[Pattern, int]]:
+        """Those that stand at the cursor, and where each ends."""
+        for pattern in self._starting.get(cursor.word(), ()):
+            stop = cursor.reach(pattern)
+            if stop >= 0:
+                yield pattern, stop
 
 
 class _Node:

@@ -118,9 +118,9 @@ def label_to_image(labels: NDArray[np.integer[Any]], header: Header) -> Image:
         ImageError: ids outside 0..65535.
     """
     ids = np.asarray(labels)
-    if ids.size and (ids.min() < 0 or ids.max() > _MM_MAX):
+    if ids.dtype != np.uint16 and ids.size and (ids.min() < 0 or ids.max() > _MM_MAX):
         raise ImageError(f"instance ids {ids.min()}..{ids.max()} do not fit 16 bits")
-    return _image(ids.astype(np.uint16), "16UC1", header)
+    return _image(ids.astype(np.uint16, copy=False), "16UC1", header)
 
 
 def mask_to_image(mask: NDArray[np.bool_], header: Header) -> Image:

@@ -126,7 +126,7 @@ def to_label_image(answer: Answer, header: Header, *, image_size: tuple[int, int
     labels = np.zeros((height, width), dtype=np.uint16)
     masks = [(found.instance_id, found.mask) for found in answer.objects if found.mask is not None]
     for instance_id, mask in sorted(masks, key=lambda entry: -np.count_nonzero(entry[1])):
-        labels[mask] = instance_id
+        np.copyto(labels, instance_id, where=mask)
     return label_to_image(labels, header)
 
 

@@ -82,7 +82,8 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
     Returns:
         Extents in metres from ``view.origin_m`` (NaN for objects without geometry), and (N,) bool which have it.
     """
-    axes = np.column_stack((view.right, view.up, view.forward))
+    axes = np.array((view.right, view.up, view.forward))
+    origin = axes @ view.origin_m
     n = len(objects)
     low = np.full((n, 3), np.nan)
     high, center = low.copy(), low.copy()
@@ -94,30 +95,28 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
         if geometry is None or len(geometry.points_m) == 0:
             continue
         step = max(1, len(geometry.points_m) // _MAX_POINTS)
-        points = geometry.points_m[::step] @ axes
-        offset = view.origin_m @ axes
-        ordered = np.sort(points, axis=0)
-        stray = len(points) // _STRAY
-        low[i], high[i] = ordered[stray] - offset, ordered[-1 - stray] - offset
-        hollow[i] = hollow_share(points - offset, low[i], high[i])
-        center[i] = geometry.surface_centroid_m @ axes - offset
-        body = axes.T @ geometry.R_camera_object
-        lying = np.argsort(np.abs(body[UP]))[:2]
-        longest = lying[int(np.argmax(geometry.size_m[lying]))]
-        heading[i] = body[:, longest]
+        points = axes @ geometry.points_m[::step].T - origin[:, None]
+        ordered = np.sort(points, axis=1)
+        stray = points.shape[1] // _STRAY
+        low[i], high[i] = ordered[:, stray], ordered[:, -1 - stray]
+        hollow[i] = hollow_share(points, low[i], high[i])
+        center[i] = axes @ geometry.surface_centroid_m - origin
+        body, size_m = axes @ geometry.R_camera_object, geometry.size_m
+        upright = int(np.argmax(np.abs(body[UP])))
+        heading[i] = body[:, max((axis for axis in range(3) if axis != upright), key=lambda axis: size_m[axis])]
         known[i] = True
     return Extents(low, high, center, heading, hollow, solid=True), known
 
 
 def hollow_share(points: FloatArray, low: FloatArray, high: FloatArray) -> float:
-    """Share of the points in the middle of the footprint that lie well below the rim; 0.5 when none is seen."""
-    middle, half = (low + high) / 2.0, (high - low) / 2.0
-    central = np.abs(points[:, RIGHT] - middle[RIGHT]) < 0.4 * half[RIGHT]
-    central &= np.abs(points[:, FORWARD] - middle[FORWARD]) < 0.4 * half[FORWARD]
-    heights = points[central, UP]
+    """Share of (3, N) points in the middle of the footprint that lie well below the rim; 0.5 when none is seen."""
+    middle, reach = (low + high) / 2.0, 0.2 * (high - low)
+    central = np.abs(points[RIGHT] - middle[RIGHT]) < reach[RIGHT]
+    central &= np.abs(points[FORWARD] - middle[FORWARD]) < reach[FORWARD]
+    heights = points[UP][central]
     if len(heights) < 3:
         return 0.5
-    return float(np.mean(heights < high[UP] - 0.35 * (high[UP] - low[UP])))
+    return np.count_nonzero(heights < high[UP] - 0.35 * (high[UP] - low[UP])) / len(heights)
 
 
 def flat_extents(objects: Sequence[SceneObject], view: Viewpoint | None = None) -> Extents:

@@ -95,7 +95,7 @@ def find_place(
             resting.append(float(_block(moved.geometry, axes).low[UP]))
         return _beneath(boxes[0], axes, blocks, size, min(resting, default=None))
     if predicate in _REGIONS and not (moved is not None and anchors[0] is moved):
-        within = hollow_share(boxes[0].points, boxes[0].low, boxes[0].high) > 0.5
+        within = hollow_share(boxes[0].points.T, boxes[0].low, boxes[0].high) > 0.5
         return _upon(geometry, axes, blocks, size, within=within, toward=_REGIONS[predicate], fit=fit)
     if predicate in _BESIDE or predicate in {"next_to", "near", "around", "against", "touching", "far_from", "between"}:
         return _beside(predicate, geometry, axes, blocks, size, clearance_m, fit)
