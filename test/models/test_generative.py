@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from vlm_perception.models import codecs
-from vlm_perception.models.base import GroundingModel, VisionLanguageModel
+from vlm_perception.models.base import GroundingModel, Segmenter, VisionLanguageModel
 from vlm_perception.models.capability import require, who_can
-from vlm_perception.models.factory import build_model
+from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.generative import assign_phrase
 from vlm_perception.models.loading import torchvision_works
 from vlm_perception.models.polygons import fill_polygons
@@ -126,6 +126,8 @@ def test_broken_answers_give_nothing(model_of, monkeypatch, kind):
         ("florence2", "point", ("mug",), "points"),
         ("kosmos-2", "read_text", (), "reads_text"),
         ("paligemma", "describe_region", ((1, 1, 20, 20),), "describes_regions"),
+        ("kosmos-2", "name_region", ((1, 1, 20, 20),), "names_regions"),
+        ("kosmos-2", "read_text", ((1, 1, 20, 20),), "reads_text"),
         ("internvl", "point", ("mug",), "points"),
     ],
 )
@@ -154,7 +156,7 @@ def test_the_registrys_tasks_are_the_dialects(model_of):
     for entry in rows:
         capabilities = model_of(entry.model_type).capabilities
         declared = {name for name in ("detects", "masks", "points", "captions", "answers", "counts", "reads_text",
-                                      "describes_regions", "heatmaps") if getattr(capabilities, name)}  # fmt: skip
+                                      "describes_regions", "names_regions", "heatmaps") if getattr(capabilities, name)}  # fmt: skip
         assert declared == set(entry.tasks), entry.name
 
 
@@ -212,12 +214,95 @@ def test_florence_masks_and_reading(tiny_checkpoints, monkeypatch):
         build_model(str(tiny_checkpoints("florence2")), device="cpu", options={"task": "<OD>"})
 
 
-def test_florence_region_prompt(model_of, monkeypatch):
+REGION = "<loc_250><loc_250><loc_450><loc_625>"
+
+
+@pytest.mark.parametrize(
+    ("method", "prompt"),
+    [
+        ("describe_region", f"What does the region {REGION} describe?"),
+        ("name_region", f"What is the region {REGION}?"),
+        ("read_text", f"What text is in the region {REGION}?"),
+    ],
+)
+@pytest.mark.parametrize("end", ["", REGION, REGION[:-3]])
+def test_florence_says_what_is_in_a_region(model_of, monkeypatch, method, prompt, end):
+    """The prompts of the processor; the model may say the region again, whole or cut off, after the words."""
     model = model_of("florence2")
-    asked = answer_with(monkeypatch, model, "a red mug")
-    assert model.describe_region(image_of(), BOX).text == "a red mug"
-    prompt = model._dialect._processor.tokenizer.decode(asked[0]["input_ids"][0])
-    assert "What does the region <loc_250><loc_250><loc_450><loc_625> describe?" in prompt
+    asked = answer_with(monkeypatch, model, f"a red mug{end}")
+    said = getattr(model, method)(image_of(), BOX)
+    assert (said.text, said.mentions) == ("a red mug", ())
+    assert prompt in model._dialect._processor.tokenizer.decode(asked[0]["input_ids"][0])
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_florence_outlines_what_is_in_a_box(tiny_checkpoints, monkeypatch, size):
+    segmenter = build_segmenter(str(tiny_checkpoints("florence2")), device="cpu", options={"max_new_tokens": 4})
+    assert isinstance(segmenter, Segmenter)
+    image = image_of(size)
+    (anything,) = segmenter.segment(image, [BOX])  # a network that knows nothing
+    assert anything.mask.shape == size
+    height, width = size
+    corners = [(40, 24), (72, 24), (72, 60), (40, 60)]
+    bins = "".join(f"<loc_{int(x / width * 1000)}><loc_{int(y / height * 1000)}>" for x, y in corners)
+    asked = answer_with(monkeypatch, segmenter._model, bins)
+    first, second, outside = segmenter.segment(image, [BOX, (-9, 0, 500, 500), (500, 0, 600, 9)])
+    truth = np.zeros(size, bool)
+    truth[24:60, 40:72] = True
+    for found in (first, second):
+        assert (found.mask & truth).sum() / (found.mask | truth).sum() > 0.9
+        assert found.quality == pytest.approx(0.8)
+    assert (outside.mask.any(), outside.quality) == (False, 0.0)
+    tokenizer = segmenter._model._dialect._processor.tokenizer
+    prompts = [tokenizer.decode(inputs["input_ids"][0]) for inputs in asked]
+    given = "".join(f"<loc_{k}>" for k in codecs.pixels_to_florence(BOX, (width, height)))
+    assert [f"What is the polygon mask of region {box}" in prompt for box, prompt in zip((given, "<loc_0><loc_0><loc_999><loc_999>"), prompts, strict=True)] == [True, True]
+    for nothing in ("sorry", "<loc_1><loc_2><loc_3>"):
+        answer_with(monkeypatch, segmenter._model, nothing)
+        (none,) = segmenter.segment(image, [BOX])
+        assert (none.mask.any(), none.quality) == (False, 0.0)
+    segmenter.close()
+    with pytest.raises(ModelError, match="is closed"):
+        segmenter.segment(image, [BOX])
+
+
+def test_only_florence_of_its_family_outlines(tiny_checkpoints, model_of):
+    with pytest.raises(ModelError, match="'kosmos-2', which gives no masks for boxes"):
+        build_segmenter(str(tiny_checkpoints("kosmos-2")), device="cpu")
+    with pytest.raises(CommandError, match="cannot give masks; models that can"):
+        model_of("qwen3_vl").outline_region(image_of(), BOX)
+
+
+@pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl", "internvl"])
+def test_chat_models_name_a_region(model_of, monkeypatch, kind):
+    model = model_of(kind)
+    asked = answer_with(monkeypatch, model, "mug")
+    assert model.name_region(image_of(), BOX).text == "mug"
+    prompt = tokenizer_of(model).decode(asked[0]["input_ids"][0])
+    assert "category of the object in the region" in prompt
+    model.describe_region(image_of(), BOX)
+    described = tokenizer_of(model).decode(asked[1]["input_ids"][0])
+    numbers = codecs.pixels_to_per_mille(BOX, (160, 96)) if kind != "qwen2_5_vl" else None
+    if numbers is not None:
+        assert str(list(numbers)) in prompt
+        assert str(list(numbers)) in described
+
+
+def test_reading_in_a_region_shows_the_region_alone(model_of, monkeypatch):
+    """Models without a prompt for it; what they find there lies in the whole image."""
+    model = model_of("qwen3_vl")
+    image = image_of()
+    seen = []
+    encode = model._dialect.encode
+    monkeypatch.setattr(model._dialect, "encode", lambda part, *rest: (seen.append(part), encode(part, *rest))[1])
+    answer_with(monkeypatch, model, '[{"bbox_2d": [0, 0, 500, 1000], "text_content": "MILK"}]')
+    said = model.read_text(image, (40.4, 24, 71.5, 60))
+    assert np.array_equal(seen[0], image[24:60, 40:72])
+    assert said.mentions[0].label == "MILK"
+    np.testing.assert_allclose(said.mentions[0].boxes_xyxy[0], (40, 24, 56, 60))
+    for box, message in (((40, 24, 44, 60), "4 x 36 pixels is too small"), ((0, 0, 500, 5), "does not lie in")):
+        with pytest.raises(CommandError, match=message):
+            model.read_text(image, box)
 
 
 def test_kosmos_caption_ties_words_to_boxes(model_of, monkeypatch):

@@ -33,6 +33,7 @@ class Capabilities:
     counts: bool = False
     reads_text: bool = False
     describes_regions: bool = False
+    names_regions: bool = False
     heatmaps: bool = False
     needs_gpu: bool = False
     languages: tuple[str, ...] = ("en",)
@@ -177,8 +178,11 @@ class VisionLanguageModel(Protocol):
     def describe_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
         """Say what is in a box of original image pixels."""
 
-    def read_text(self, image_rgb: RgbImage) -> GroundedText:
-        """Read the writing in the image."""
+    def name_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
+        """Name the category of the thing in a box of original image pixels, e.g. "mug"."""
+
+    def read_text(self, image_rgb: RgbImage, box_xyxy: BoxXyxy | None = None) -> GroundedText:
+        """Read the writing in the image, or in a box of it; places are of the whole image."""
 
     def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
         """Point at what a phrase names: one mention a point."""

@@ -15,6 +15,7 @@ _WORDS = {
     "counts": "count",
     "reads_text": "read text",
     "describes_regions": "describe a region",
+    "names_regions": "name what is in a region",
     "heatmaps": "give heatmaps",
 }
 

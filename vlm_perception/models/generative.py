@@ -21,10 +21,11 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.polygons import fill_polygons
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish, check_region, cut_out, moved
 from vlm_perception.models.runtime import Placement, free_memory, inference, split_on_oom
 from vlm_perception.models.text_attention import METHODS, TextAttention
 from vlm_perception.models.token_grids import Reading
-from vlm_perception.types import BoolMask, BoxXyxy, CommandError, Detection, ModelError
+from vlm_perception.types import BoolMask, BoxXyxy, CommandError, Detection, MaskProposal, ModelError
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,8 +85,10 @@ class Dialect(Protocol):
     def answer(self, question: str) -> Ask | None:
         """A prompt that answers."""
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
-        """A prompt that describes a region."""
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
+        """A prompt that describes, names, reads or outlines a region."""
 
     def read_text(self) -> Ask | None:
         """A prompt that reads."""
@@ -161,15 +164,41 @@ class GenerativeModel:
 
     def describe_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.describe_region`."""
-        height, width = image_rgb.shape[:2]
-        x1, y1, x2, y2 = box_xyxy
-        if not (0 <= x1 < x2 <= width and 0 <= y1 < y2 <= height):
-            raise CommandError(f"region {box_xyxy} does not lie in the {width} x {height} image")
-        return self._say(image_rgb, self._dialect.region(box_xyxy, (width, height)), "describes_regions")
+        ask = self._region(image_rgb, box_xyxy, RegionWish.DESCRIPTION)
+        return self._say(image_rgb, ask, "describes_regions")
 
-    def read_text(self, image_rgb: RgbImage) -> GroundedText:
-        """See :meth:`vlm_perception.models.base.VisionLanguageModel.read_text`."""
-        return self._say(image_rgb, self._dialect.read_text(), "reads_text")
+    def name_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
+        """See :meth:`vlm_perception.models.base.VisionLanguageModel.name_region`."""
+        return self._say(image_rgb, self._region(image_rgb, box_xyxy, RegionWish.CATEGORY), "names_regions")
+
+    def read_text(self, image_rgb: RgbImage, box_xyxy: BoxXyxy | None = None) -> GroundedText:
+        """See :meth:`vlm_perception.models.base.VisionLanguageModel.read_text`.
+
+        A model without a prompt for the writing in a box is shown the box alone.
+        """
+        if box_xyxy is None:
+            return self._say(image_rgb, self._dialect.read_text(), "reads_text")
+        ask = self._region(image_rgb, box_xyxy, RegionWish.TEXT)
+        if ask is not None:
+            return self._say(image_rgb, ask, "reads_text")
+        part_rgb, corner = cut_out(image_rgb, box_xyxy)
+        return moved(self._say(part_rgb, self._dialect.read_text(), "reads_text"), corner)
+
+    def outline_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> MaskProposal:
+        """The thing in a box as a mask; ``quality`` is the confidence of the answer, 0 where it holds no outline.
+
+        Raises:
+            CommandError: the model has no prompt for it, or the box does not lie in the image.
+            ModelError: the model failed.
+        """
+        ask = self._region(image_rgb, box_xyxy, RegionWish.OUTLINE)
+        if ask is None:
+            raise refuse(self._name, "masks")
+        parsed, score = self._ask(image_rgb, ask)
+        mask = np.zeros(image_rgb.shape[:2], dtype=np.bool_)
+        for place in parsed.places:
+            mask |= fill_polygons(place.polygons, mask.shape)
+        return MaskProposal(mask, score if mask.any() else 0.0)
 
     def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.point`."""
@@ -196,6 +225,10 @@ class GenerativeModel:
 
         (heat,) = split_on_oom(work, [clean_phrase(phrase)], what=self._name)
         return heat
+
+    def _region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy, wish: RegionWish) -> Ask | None:
+        check_region(box_xyxy, image_rgb)
+        return self._dialect.region(box_xyxy, (image_rgb.shape[1], image_rgb.shape[0]), wish)
 
     def _say(self, image_rgb: RgbImage, ask: Ask | None, task: str) -> GroundedText:
         if ask is None:

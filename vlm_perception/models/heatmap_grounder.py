@@ -78,9 +78,13 @@ class HeatmapGrounder:
         """See :class:`vlm_perception.models.base.VisionLanguageModel`."""
         return self._say("describes_regions", "describe_region", image_rgb, box_xyxy)
 
-    def read_text(self, image_rgb: RgbImage) -> GroundedText:
+    def name_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
         """See :class:`vlm_perception.models.base.VisionLanguageModel`."""
-        return self._say("reads_text", "read_text", image_rgb)
+        return self._say("names_regions", "name_region", image_rgb, box_xyxy)
+
+    def read_text(self, image_rgb: RgbImage, box_xyxy: BoxXyxy | None = None) -> GroundedText:
+        """See :class:`vlm_perception.models.base.VisionLanguageModel`."""
+        return self._say("reads_text", "read_text", image_rgb, box_xyxy)
 
     def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
         """See :class:`vlm_perception.models.base.VisionLanguageModel`."""

@@ -17,6 +17,7 @@ from vlm_perception.models.generative import Dialect, GenerativeModel
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.mask_tokens import load_mask_decoder
 from vlm_perception.models.options import Options
+from vlm_perception.models.region_outlines import RegionOutlines
 from vlm_perception.models.runtime import Placement, import_transformers
 from vlm_perception.types import ModelError
 
@@ -50,3 +51,15 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Gene
         dialect = dialect_class(processor, options)
     model = load_weights(checkpoint, getattr(transformers, class_name), placement, options=options.values)
     return GenerativeModel(checkpoint.name, model, dialect, placement, options)
+
+
+def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Options) -> RegionOutlines:
+    """Florence-2 alone of the family outlines what is in a box.
+
+    Raises:
+        ModelError: for the others, or it cannot be loaded.
+    """
+    model_type = str(checkpoint.config().get("model_type", ""))
+    if model_type != "florence2":
+        raise ModelError(f"'{checkpoint.name}' is a '{model_type}', which gives no masks for boxes; of its family florence2 does")
+    return RegionOutlines(load(checkpoint, placement, options))

@@ -17,6 +17,7 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement, import_transformers
 from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoxXyxy, ModelError
@@ -37,6 +38,10 @@ _UNITS: Final[Mapping[str, tuple[str, _Limits, Callable[[Sequence[float], Size],
         lambda box, wh: fraction_to_pixels(pixels_to_fraction(box, wh), wh),
     ),
 }
+_REGION: Final = {
+    RegionWish.DESCRIPTION: ("Describe", "in a short phrase"),
+    RegionWish.CATEGORY: ("Name", "with its category only"),
+}
 
 
 class AnyChatDialect:
@@ -52,7 +57,14 @@ class AnyChatDialect:
         self._processor = processor
         self._words, self._limits, self._to_pixels = _UNITS[unit]
         self.capabilities = Capabilities(
-            detects=True, captions=True, answers=True, counts=True, reads_text=True, describes_regions=True, needs_gpu=True
+            detects=True,
+            captions=True,
+            answers=True,
+            counts=True,
+            reads_text=True,
+            describes_regions=True,
+            names_regions=True,
+            needs_gpu=True,
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
@@ -86,12 +98,17 @@ class AnyChatDialect:
         """An answer in words."""
         return Ask(question, as_text)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
         """The region in fractions, as Shikra's."""
+        if wish not in _REGION:
+            return None
         x1, y1, x2, y2 = pixels_to_fraction(box_xyxy, image_wh)
+        verb, end = _REGION[wish]
         return Ask(
-            f"Describe what is in the region [{x1:.3f}, {y1:.3f}, {x2:.3f}, {y2:.3f}] of the image (x1, y1, x2, y2 as "
-            "fractions of its width and height) in a short phrase.",
+            f"{verb} what is in the region [{x1:.3f}, {y1:.3f}, {x2:.3f}, {y2:.3f}] of the image (x1, y1, x2, y2 as "
+            f"fractions of its width and height) {end}.",
             as_text,
         )
 

@@ -10,13 +10,15 @@ import numpy as np
 from vlm_perception.models.generative import Encoded, Sizes
 from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.thoughts import without_thoughts
 from vlm_perception.models.runtime import Placement, import_torch
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 
 
 def as_text(text: str, _: Sizes) -> Parsed:
     """A reader for answers that are words only."""
-    return Parsed(text=" ".join(text.split()))
+    words, cut = without_thoughts(text)
+    return Parsed(problems=(cut,) if cut else (), text=" ".join(words.split()))
 
 
 def image_arguments(processor: Any, placement: Placement) -> dict[str, Any]:

@@ -8,17 +8,24 @@ from typing import Any, Final
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
-from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
+from vlm_perception.models.dialects.base import image_arguments, in_prompt, on_device
 from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers import florence
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement, import_torch
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy, ModelError
 
 _LOCATE_TASKS: Final = ("<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>")
+_REGION_TASKS: Final = {
+    RegionWish.DESCRIPTION: "<REGION_TO_DESCRIPTION>",
+    RegionWish.CATEGORY: "<REGION_TO_CATEGORY>",
+    RegionWish.TEXT: "<REGION_TO_OCR>",
+    RegionWish.OUTLINE: "<REGION_TO_SEGMENTATION>",
+}
 
 
 class FlorenceDialect:
@@ -44,6 +51,7 @@ class FlorenceDialect:
             captions=True,
             reads_text=True,
             describes_regions=True,
+            names_regions=True,
             heatmaps=True,
         )
 
@@ -77,10 +85,13 @@ class FlorenceDialect:
         """It has no task for questions."""
         return None
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
-        """``<REGION_TO_DESCRIPTION>`` and the box in bins."""
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
+        """``<REGION_TO_...>`` and the box in bins."""
         bins = "".join(f"<loc_{k}>" for k in pixels_to_florence(box_xyxy, image_wh))
-        return Ask("<REGION_TO_DESCRIPTION>" + bins, _words)
+        read = _in_pixels(florence.parse_polygons) if wish is RegionWish.OUTLINE else _words
+        return Ask(_REGION_TASKS[wish] + bins, read)
 
     def read_text(self) -> Ask | None:
         """``<OCR_WITH_REGION>``."""
@@ -106,10 +117,8 @@ class FlorenceDialect:
         return replace(prompt, inputs={**encoded.inputs, "decoder_input_ids": ids}, text=answer, grids=grids)
 
 
-def _words(text: str, sizes: Sizes) -> Parsed:
-    for token in ("<s>", "</s>", "<pad>"):
-        text = text.replace(token, "")
-    return as_text(text, sizes)
+def _words(text: str, sizes: Sizes) -> Parsed:  # noqa: ARG001
+    return florence.parse_words(text)
 
 
 def _in_pixels(parse: Callable[[str], Parsed]) -> Callable[[str, Sizes], Parsed]:

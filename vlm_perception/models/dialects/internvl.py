@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,9 +17,15 @@ from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
+
+_REGION: Final = {
+    RegionWish.DESCRIPTION: "Please describe the region {} in a short phrase.",
+    RegionWish.CATEGORY: "Please name the category of the object in the region {}, in a word or two.",
+}
 
 
 class InternVLDialect:
@@ -35,6 +41,7 @@ class InternVLDialect:
             counts=True,
             reads_text=True,
             describes_regions=True,
+            names_regions=True,
             heatmaps=True,
             needs_gpu=True,
             languages=("en", "zh"),
@@ -64,10 +71,14 @@ class InternVLDialect:
         """An answer in words."""
         return Ask(question, as_text)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
         """The region as a ``<box>``."""
+        if wish not in _REGION:
+            return None
         x1, y1, x2, y2 = pixels_to_per_mille(box_xyxy, image_wh)
-        return Ask(f"Please describe the region <box>[[{x1}, {y1}, {x2}, {y2}]]</box> in a short phrase.", as_text)
+        return Ask(_REGION[wish].format(f"<box>[[{x1}, {y1}, {x2}, {y2}]]</box>"), as_text)
 
     def read_text(self) -> Ask | None:
         """The words, without their places."""

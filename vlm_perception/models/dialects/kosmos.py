@@ -15,6 +15,7 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.kosmos import parse_kosmos
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, Through, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
@@ -63,8 +64,12 @@ class KosmosDialect:
 
         return Ask(f"<grounding> Question: {question} Answer:", read)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
         """Grounded referring: "It [box] is" and the model goes on."""
+        if wish is not RegionWish.DESCRIPTION:
+            return None
         first, last = pixels_to_kosmos(box_xyxy, image_wh)
         prompt = f"<grounding><phrase> It</phrase><object><patch_index_{first:04d}><patch_index_{last:04d}></object> is"
 

@@ -12,6 +12,7 @@ from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.molmo import parse_molmo
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
@@ -48,7 +49,9 @@ class MolmoDialect:
         """An answer; counting questions are answered with points, which are its evidence."""
         return Ask(question, _points_or_words)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:  # noqa: ARG002
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION  # noqa: ARG002
+    ) -> Ask | None:
         """It takes no regions."""
         return None
 

@@ -15,6 +15,7 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.paligemma import parse_paligemma
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoolMask, BoxXyxy
@@ -77,7 +78,9 @@ class PaliGemmaDialect:
         """A short answer."""
         return Ask(f"answer en {question}", as_text)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:  # noqa: ARG002
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION  # noqa: ARG002
+    ) -> Ask | None:
         """Only some fine-tuned checkpoints describe regions, so none is promised."""
         return None
 

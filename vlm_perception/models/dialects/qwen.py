@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import (
@@ -20,9 +20,15 @@ from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
+
+_REGION: Final = {
+    RegionWish.DESCRIPTION: "Describe the object in the region {} in a short phrase.",
+    RegionWish.CATEGORY: "Name the category of the object in the region {}, in a word or two.",
+}
 
 
 class QwenDialect:
@@ -45,6 +51,7 @@ class QwenDialect:
             counts=True,
             reads_text=True,
             describes_regions=True,
+            names_regions=True,
             heatmaps=True,
             needs_gpu=True,
             languages=("en", "zh", "de", "fr", "es", "it", "pt", "ja", "ko", "ru", "ar", "vi"),
@@ -79,11 +86,15 @@ class QwenDialect:
         """An answer in words."""
         return Ask(question, as_text)
 
-    def region(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> Ask | None:
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
         """The region in the model's own coordinates."""
+        if wish not in _REGION:
+            return None
         to_model = pixels_to_per_mille if self._per_mille else self._resized
         x1, y1, x2, y2 = to_model(box_xyxy, image_wh)
-        return Ask(f"Describe the object in the region [{x1}, {y1}, {x2}, {y2}] in a short phrase.", as_text)
+        return Ask(_REGION[wish].format(f"[{x1}, {y1}, {x2}, {y2}]"), as_text)
 
     def _resized(self, box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> tuple[int, int, int, int]:
         processor = self._chat.image_processor

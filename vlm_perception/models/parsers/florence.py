@@ -71,6 +71,13 @@ def parse_quads(text: str) -> Parsed:
     return _done(cleaned, places, problems)
 
 
+def parse_words(text: str) -> Parsed:
+    """Captions and the words of ``<REGION_TO_...>``, after which the model may repeat the region it was given."""
+    problems: list[str] = []
+    cleaned = _strip_torso(_NOISE.sub("", text), problems)
+    return Parsed((), tuple(problems), " ".join(_RUN.sub(" ", cleaned).split()))
+
+
 def _groups(cleaned: str) -> Iterator[tuple[str, str]]:
     """Each run of location tokens with the words before it."""
     position = 0

@@ -1,0 +1,51 @@
+"""Florence-2 as a segmenter: ``<REGION_TO_SEGMENTATION>``, an outline for each box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vlm_perception.models.base import RgbImage
+from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.types import BoxXyxy, MaskProposal
+
+
+class RegionOutlines:
+    """A text-generating model that outlines what is in a box, behind :class:`~vlm_perception.models.base.Segmenter`.
+
+    It generates once a box, so several boxes take several times as long. ``MaskProposal.quality`` is the model's
+    confidence in its answer (geometric mean of the token probabilities, not calibrated), 0 without an outline.
+    """
+
+    def __init__(self, model: GenerativeModel) -> None:
+        """Take over a model whose dialect has a prompt for outlines."""
+        self._model = model
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+        return self._model.name
+
+    def segment(
+        self,
+        image_rgb: RgbImage,
+        boxes_xyxy: Sequence[BoxXyxy],
+        *,
+        depth_m: NDArray[np.float32] | None = None,  # noqa: ARG002  the protocol's: the network sees color only
+    ) -> list[MaskProposal]:
+        """See :meth:`vlm_perception.models.base.Segmenter.segment`; what lies outside of the image is cut off."""
+        height, width = image_rgb.shape[:2]
+        proposals = []
+        for x1, y1, x2, y2 in boxes_xyxy:
+            inside = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
+            if inside[0] < inside[2] and inside[1] < inside[3]:
+                proposals.append(self._model.outline_region(image_rgb, inside))
+            else:
+                proposals.append(MaskProposal(np.zeros((height, width), dtype=np.bool_), 0.0))
+        return proposals
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        self._model.close()
