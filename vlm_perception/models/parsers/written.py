@@ -16,18 +16,20 @@ from vlm_perception.models.parsers.base import (
     excerpt,
     without_repeats,
 )
+from vlm_perception.models.parsers.thoughts import without_thoughts
 
 _BOX_KEYS = ("bbox_2d", "box_2d", "bbox", "box", "bounding_box", "coordinates")
 _POINT_KEYS = ("point_2d", "point")
 _LABEL_KEYS = ("label", "name", "phrase", "object", "text", "text_content", "description", "category")
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
-_LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{1,7}})\s*[\])]")
+# No two parts of a pattern that follow each other may match the same blanks: a model in a loop writes thousands.
+_LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:(?:\s*[,;]\s*|\s+){_NUMBER}){{1,7}})\s*[\])]")
 _CORNERS = re.compile(
-    rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*,?\s*\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
+    rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*(?:,\s*)?\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
 )
-_REF = re.compile(r"<ref>(.*?)</ref>|<\|object_ref_start\|>(.*?)<\|object_ref_end\|>", re.DOTALL)
-_POINT_TAG = re.compile(r"<points?\s+([^<>]*?)/?>(?:([^<]*)</points?>)?")
+_REF = re.compile(r"<ref>([^<]*)</ref>|<\|object_ref_start\|>([^<]*)<\|object_ref_end\|>")
+_POINT_TAG = re.compile(r"<points?\s([^<>]*?)/?>(?:([^<]*)</points?>)?")
 _POINT_XY = re.compile(rf"\bx(\d*)\s*=\s*[\"']\s*({_NUMBER})\s*[\"']\s+y\1\s*=\s*[\"']\s*({_NUMBER})\s*[\"']")
 
 
@@ -36,7 +38,7 @@ def parse_written(text: str, limits: tuple[float, float]) -> Parsed:
 
     JSON objects are read first, whole ones only: of a truncated answer the complete objects are kept and the
     torso is reported. Without any, lists of four numbers in brackets or pairs of corners are read, labelled by
-    a ``<ref>`` before them.
+    a ``<ref>`` before them. What the model thought before it answered is not read.
 
     Args:
         text: the model's answer.
@@ -45,7 +47,8 @@ def parse_written(text: str, limits: tuple[float, float]) -> Parsed:
     Returns:
         Places in that unit. An explicit empty list is no problem; prose without coordinates is one.
     """
-    problems: list[str] = []
+    text, cut = without_thoughts(text)
+    problems = [cut] if cut else []
     objects, torso = _json_objects(text)
     places = [place for item in objects for place in _from_object(item, limits, problems)]
     if torso:
