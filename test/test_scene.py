@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_perception.scene import build_object, merge_detections
+from vlm_perception.scene import build_objects, merge_detections
 from vlm_perception.types import CameraIntrinsics, Detection
 
 
@@ -13,10 +13,9 @@ def color_of(image, mask):
     """What an object with this mask is said to be colored."""
     height, width = image.shape[:2]
     camera = CameraIntrinsics(width, height, 500.0, 500.0, width / 2, height / 2)
-    (merged,) = merge_detections([Detection("mug", "mug", 0.9, (0.0, 0.0, width, height))])
-    return build_object(
-        merged, mask, instance_id=1, color_rgb=image, depth_m=None, camera=camera, up_camera=None
-    ).mean_rgb
+    merged = merge_detections([Detection("mug", "mug", 0.9, (0.0, 0.0, width, height))])
+    (found,) = build_objects(merged, [mask], color_rgb=image, depth_m=None, camera=camera, up_camera=None)
+    return found.mean_rgb
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm_perception.geometry.localize import localize
+from vlm_perception.geometry.localize import LocalizeResult, localize_all
 from vlm_perception.geometry.window import Window, mask_window
 from vlm_perception.types import (
     BoolMask,
@@ -82,42 +82,42 @@ def _median_rgb(color_rgb: NDArray[np.uint8], mask: BoolMask, window: Window) ->
     return red, green, blue
 
 
-def build_object(
-    merged: MergedDetection,
-    mask: BoolMask | None,
+def build_objects(
+    merged: Sequence[MergedDetection],
+    masks: Sequence[BoolMask | None],
     *,
-    instance_id: int,
     color_rgb: NDArray[np.uint8],
     depth_m: NDArray[np.float32] | None,
     camera: CameraIntrinsics,
     up_camera: FloatArray | None,
-) -> SceneObject:
-    """Give a merged detection its place in 3-D.
+) -> tuple[SceneObject, ...]:
+    """Give the merged detections of a frame their places in 3-D; their ids count from 1.
 
     Args:
-        merged: the detection.
-        mask: (H, W) bool; None or empty when only the box is known (then there is no geometry).
-        instance_id: 1-based value in the label image.
+        merged: the detections.
+        masks: (H, W) bool of each; None or empty when only the box is known (then there is no geometry).
         color_rgb: (H, W, 3) uint8.
         depth_m: (H, W) float32 registered to color, or None.
         camera: intrinsics of the color image.
         up_camera: (3,) gravity-up in the optical frame, or None.
     """
-    window = mask_window(mask) if mask is not None else None
-    geometry, fraction, rgb = None, 0.0, None
-    if mask is not None and window is not None:
-        rgb = _median_rgb(color_rgb, mask, window)
-        if depth_m is not None:
-            located = localize(mask, depth_m, camera, up=up_camera, window=window)
-            geometry, fraction = located.geometry, located.valid_depth_fraction
-    return SceneObject(
-        instance_id=instance_id,
-        box_xyxy=merged.best.box_xyxy,
-        scores=dict(merged.scores),
-        label=merged.best.label,
-        mask=mask if window is not None else None,
-        geometry=geometry,
-        valid_depth_fraction=fraction,
-        mean_rgb=rgb,
-        calibrated=merged.best.calibrated,
-    )
+    windows = [None if mask is None else mask_window(mask) for mask in masks]
+    places: Sequence[LocalizeResult | None] = [None] * len(merged)
+    if depth_m is not None:
+        places = localize_all(masks, windows, depth_m, camera, up=up_camera)
+    objects = []
+    for index, (detection, mask, window, place) in enumerate(zip(merged, masks, windows, places, strict=True)):
+        objects.append(
+            SceneObject(
+                instance_id=index + 1,
+                box_xyxy=detection.best.box_xyxy,
+                scores=dict(detection.scores),
+                label=detection.best.label,
+                mask=mask if window is not None else None,
+                geometry=place.geometry if place is not None else None,
+                valid_depth_fraction=place.valid_depth_fraction if place is not None else 0.0,
+                mean_rgb=_median_rgb(color_rgb, mask, window) if mask is not None and window is not None else None,
+                calibrated=detection.best.calibrated,
+            )
+        )
+    return tuple(objects)

@@ -21,7 +21,7 @@ from vlm_perception.geometry.depth import match_depth_to_color
 from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.geometry.viewpoint import camera_viewpoint
 from vlm_perception.models.base import GroundingModel, RgbImage, Segmenter
-from vlm_perception.scene import MergedDetection, build_object, merge_detections
+from vlm_perception.scene import MergedDetection, build_objects, merge_detections
 from vlm_perception.types import (
     Answer,
     BoolMask,
@@ -213,17 +213,13 @@ class Stages:
             if self._up_camera is None and depth_m is not None and merged:
                 plane = fit_support_plane(depth_m, self.frame.camera)
                 self._up_camera = plane.normal if plane is not None else None
-            return tuple(
-                build_object(
-                    found,
-                    mask,
-                    instance_id=number,
-                    color_rgb=self.frame.color_rgb,
-                    depth_m=depth_m,
-                    camera=self.frame.camera,
-                    up_camera=self._up_camera,
-                )
-                for number, (found, mask) in enumerate(zip(merged, masks, strict=True), start=1)
+            return build_objects(
+                merged,
+                masks,
+                color_rgb=self.frame.color_rgb,
+                depth_m=depth_m,
+                camera=self.frame.camera,
+                up_camera=self._up_camera,
             )
 
     def resolve(self, query: Query, objects: Sequence[SceneObject]) -> Resolution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
+from vlm_perception.geometry.transforms import cross
 from vlm_perception.types import FloatArray
 
 _CLEARLY_LONGER = 1.15
@@ -30,7 +32,18 @@ class OrientedBox:
 
 
 def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
-    """The box around points.
+    """The box around points: :func:`oriented_boxes` for one object.
+
+    Args:
+        points_m: (N, 3), N >= 1, camera's optical frame.
+        up: (3,) any length, or None.
+    """
+    (box,) = oriented_boxes(np.ascontiguousarray(points_m.T), [slice(None)], up)
+    return box
+
+
+def oriented_boxes(xyz: FloatArray, parts: Sequence[slice], up: FloatArray | None) -> list[OrientedBox]:
+    """The boxes around the points of several objects.
 
     With ``up``, z is up and the other two axes are those of the smallest rectangle around the points'
     footprint. Without it, one axis is the normal of that facet of the convex hull on which the smallest such
@@ -40,26 +53,34 @@ def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
     camera's right, and points to the camera's right, so that it does not jump between frames.
 
     Args:
-        points_m: (N, 3), N >= 1, camera's optical frame.
+        xyz: (3, N) points of all objects, camera's optical frame.
+        parts: each object's; at least one point each.
         up: (3,) any length, or None.
     """
-    xyz = np.ascontiguousarray(points_m.T)
     if up is not None:
         z = np.asarray(up, dtype=np.float64)
-        axes, low, high = _standing_box(xyz, z / math.sqrt(z @ z))
-    else:
-        axes, low, high = _standing_box(xyz, _smallest_base(xyz))
+        z = z / math.sqrt(z @ z)
+        return [_box_with(*standing, 2, z) for standing in _standing_boxes(xyz, parts, z)]
+    boxes = []
+    for part in parts:
+        points = xyz[:, part]
+        ((axes, low, high),) = _standing_boxes(points, [slice(None)], _smallest_base(points))
+        upright = int(np.argmax(np.abs(axes[:, 1])))
+        z = axes[upright]
+        boxes.append(_box_with(axes, low, high, upright, -z if z[1] > 0 else z))
+    return boxes
+
+
+def _box_with(axes: FloatArray, low: FloatArray, high: FloatArray, upright: int, z: FloatArray) -> OrientedBox:
+    """The box along the rows of ``axes``; the upright one is its ``z``, whose sign is chosen already."""
     center, size_m = (low + high) / 2 @ axes, high - low
-    up_axis = 2 if up is not None else int(np.argmax(np.abs(axes[:, 1])))
-    z = axes[up_axis] if up is not None or axes[up_axis, 1] <= 0 else -axes[up_axis]
-    one, other = (axis for axis in range(3) if axis != up_axis)
+    one, other = (axis for axis in range(3) if axis != upright)
     if max(size_m[one], size_m[other]) > _CLEARLY_LONGER * min(size_m[one], size_m[other]):
         across = one if size_m[one] >= size_m[other] else other
     else:
         across = one if abs(axes[one, 0]) >= abs(axes[other, 0]) else other
     x = -axes[across] if axes[across, 0] < 0 else axes[across]
-    size_m = size_m[[across, one + other - across, up_axis]]
-    return OrientedBox(center, np.array((x, _cross(z, x), z)).T, size_m)
+    return OrientedBox(center, np.array((x, cross(z, x), z)).T, size_m[[across, one + other - across, upright]])
 
 
 def _smallest_base(xyz: FloatArray) -> FloatArray:
@@ -83,38 +104,46 @@ def _smallest_base(xyz: FloatArray) -> FloatArray:
     for index in np.argsort(bounds):
         if bounds[index] >= least:
             break
-        _, low, high = _standing_box(hull_xyz, bases[index])
+        ((_, low, high),) = _standing_boxes(hull_xyz, [slice(None)], bases[index])
         volume = float(np.prod(high - low))
         if volume < least:
             best, least = bases[index], volume
     return best
 
 
-def _standing_box(xyz: FloatArray, normal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The smallest box around (3, N) points that stands on a plane.
+def _standing_boxes(
+    xyz: FloatArray, parts: Sequence[slice], normal: FloatArray
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """The smallest boxes around the points of objects that stand on a plane.
 
     Args:
-        xyz: points.
+        xyz: (3, N) points of all objects.
+        parts: each object's.
         normal: (3,) unit, the plane's.
 
     Returns:
-        (3, 3) axes as rows, the last one ``normal``, right-handed; (3,) lowest and highest coordinates along them.
+        For each (3, 3) axes as rows, the last one ``normal``, right-handed; (3,) lowest and highest coordinates along
+        them.
     """
     helper = np.zeros(3)
     helper[int(np.argmin(np.abs(normal)))] = 1.0
-    first = _cross(normal, helper)
+    first = cross(normal, helper)
     first /= math.sqrt(first @ first)
-    second = _cross(normal, first)
+    second = cross(normal, first)
     along = np.array((first, second, normal)) @ xyz
     # Millimetres: OpenCV's hull drops points that are within 1e-6 or so of one another.
     flat_mm = ((along[:2] - along[:2, :1]) * 1e3).astype(np.float32)
-    outer = _outer(flat_mm)
-    turn = _tightest_turn(flat_mm.take(outer, axis=1))
-    cos, sin = math.cos(turn), math.sin(turn)
-    footprint = np.array(((cos, sin), (-sin, cos))) @ along[:2].take(outer, axis=1)
-    low = np.array((*footprint.min(axis=1), along[2].min()))
-    high = np.array((*footprint.max(axis=1), along[2].max()))
-    return np.array((cos * first + sin * second, cos * second - sin * first, normal)), low, high
+    boxes = []
+    for part in parts:
+        own_mm, own = flat_mm[:, part], along[:, part]
+        outer = _outer(own_mm)
+        turn = _tightest_turn(own_mm.take(outer, axis=1))
+        cos, sin = math.cos(turn), math.sin(turn)
+        footprint = np.array(((cos, sin), (-sin, cos))) @ own[:2].take(outer, axis=1)
+        low = np.array((*footprint.min(axis=1), own[2].min()))
+        high = np.array((*footprint.max(axis=1), own[2].max()))
+        boxes.append((np.array((cos * first + sin * second, cos * second - sin * first, normal)), low, high))
+    return boxes
 
 
 def _tightest_turn(xy: NDArray[np.float32]) -> float:
@@ -147,8 +176,3 @@ def _outer(xy: NDArray[np.float32]) -> NDArray[np.intp]:
     beyond = np.array((out_x, out_y)).T @ xy
     beyond -= (out_x * corners_x + out_y * corners_y)[:, None]
     return np.flatnonzero(beyond.max(axis=0) >= -_ROUNDING_MM2)
-
-
-def _cross(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Of two (3,) vectors; NumPy's own takes ten times as long to sort out its axes."""
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]], dtype=np.float64)

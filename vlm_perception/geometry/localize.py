@@ -1,17 +1,19 @@
-"""Mask + depth -> one object in space."""
+"""Masks + depth -> objects in space."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm_perception.geometry.box import oriented_box
+from vlm_perception.geometry.box import oriented_boxes
 from vlm_perception.geometry.camera import deproject, is_distorted
-from vlm_perception.geometry.surface import SurfaceSettings, find_surface
-from vlm_perception.geometry.uncertainty import pose_covariance
+from vlm_perception.geometry.point_sets import PointSets
+from vlm_perception.geometry.surface import Surface, SurfaceSettings, find_surface
+from vlm_perception.geometry.uncertainty import pose_covariances
 from vlm_perception.geometry.window import Window, mask_window
 from vlm_perception.types import BoolMask, CameraIntrinsics, FloatArray, ImageError, ObjectGeometry
 
@@ -58,32 +60,56 @@ def localize(
     *,
     up: FloatArray | None = None,
     settings: GeometrySettings = _DEFAULTS,
-    window: Window | None = None,
 ) -> LocalizeResult:
-    """Find where a masked object is.
+    """Find where a masked object is: :func:`localize_all` for one."""
+    (result,) = localize_all([mask], [mask_window(mask)], depth_m, camera, up=up, settings=settings)
+    return result
+
+
+def localize_all(
+    masks: Sequence[BoolMask | None],
+    windows: Sequence[Window | None],
+    depth_m: NDArray[np.floating[Any]],
+    camera: CameraIntrinsics,
+    *,
+    up: FloatArray | None = None,
+    settings: GeometrySettings = _DEFAULTS,
+) -> list[LocalizeResult]:
+    """Find where the masked objects of a frame are.
 
     The surface centroid is the mean over every trusted pixel of the mask; shape (points, box, covariance,
     surface point) comes from the mask without its rim.
 
     Args:
-        mask: (H, W) bool.
-        depth_m: (H, W) metres along Z, registered to the mask; 0, NaN and Inf are no depth.
+        masks: (H, W) bool each, or None.
+        windows: of each, see :func:`vlm_perception.geometry.window.mask_window`; None: there is nothing in it.
+        depth_m: (H, W) metres along Z, registered to the masks; 0, NaN and Inf are no depth.
         camera: intrinsics at that size.
         up: (3,) gravity's "up" in the optical frame (TF or the support plane); None: unknown.
         settings: limits.
-        window: the mask's, if it is known already.
 
     Raises:
-        ImageError: mask, depth and camera are not of one size.
+        ImageError: masks, depth and camera are not of one size.
     """
-    _check_sizes(mask, depth_m, camera)
-    mask = np.asarray(mask, dtype=np.bool_)
-    window = window if window is not None else mask_window(mask)
-    if window is None:
-        return LocalizeResult(None, 0.0, "the mask is empty")
-    surface = find_surface(mask, depth_m, camera.fx, window, settings.surface)
-    fraction = surface.valid_pixels / surface.mask_pixels
-    visible = len(surface.depth_m)
+    results: list[LocalizeResult | None] = []  # None: to be found with all the others
+    surfaces: list[Surface] = []
+    for mask, window in zip(masks, windows, strict=True):
+        if mask is not None:
+            _check_sizes(mask, depth_m, camera)
+        if mask is None or window is None:
+            results.append(LocalizeResult(None, 0.0, "the mask is empty"))
+            continue
+        surface = find_surface(np.asarray(mask, dtype=np.bool_), depth_m, camera.fx, window, settings.surface)
+        results.append(_too_little(surface, camera, settings))
+        if results[-1] is None:
+            surfaces.append(surface)
+    found = iter(_geometries(surfaces, camera, up, settings) if surfaces else ())
+    return [result if result is not None else next(found) for result in results]
+
+
+def _too_little(surface: Surface, camera: CameraIntrinsics, settings: GeometrySettings) -> LocalizeResult | None:
+    """Why there is no geometry; None when there is."""
+    fraction, visible = surface.valid_pixels / surface.mask_pixels, len(surface.depth_m)
     if visible < settings.min_points or visible < settings.min_valid_fraction * surface.mask_pixels:
         return LocalizeResult(
             None,
@@ -92,41 +118,52 @@ def localize(
             f"{visible} of them agree on a surface; at least {settings.min_points} and "
             f"{settings.min_valid_fraction:.0%} are needed",
         )
-    # Each coordinate lies in one piece in memory: sums and products run along it, several times faster.
-    uv, core = surface.uv, surface.core
-    xyz = deproject(uv.T, surface.depth_m, camera).T
     if is_distorted(camera):
-        covered = np.flatnonzero(np.isfinite(xyz[0]))
-        uv, xyz, core = uv.take(covered, axis=1), xyz.take(covered, axis=1), core[covered]
-        if len(covered) < settings.min_points:
+        covered = np.isfinite(deproject(surface.uv.T, surface.depth_m, camera)[:, 0])
+        if np.count_nonzero(covered) < settings.min_points:
             return LocalizeResult(None, fraction, "the object lies outside of what the lens model covers")
-    centroid = xyz.sum(axis=1) / xyz.shape[1]
-    chosen = np.flatnonzero(core)
-    if len(chosen) < settings.min_points:
-        chosen = np.arange(len(core))
-    if len(chosen) > settings.max_points:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, settings.max_points).astype(np.intp)]
-    pixels, points = uv.take(chosen, axis=1).T, xyz.take(chosen, axis=1).T
-    box = oriented_box(points, up)
-    geometry = ObjectGeometry(
-        points_m=points,
-        pixels_uv=pixels,
-        center_m=box.center_m,
-        R_camera_object=box.R,
-        size_m=box.size_m,
-        covariance=pose_covariance(points, box.R, up_known=up is not None),
-        surface_point_m=points[_middle(pixels)],
-        surface_centroid_m=centroid,
-        valid_depth_fraction=fraction,
-    )
-    return LocalizeResult(geometry, fraction)
+    return None
 
 
-def _middle(uv: NDArray[np.int64]) -> int:
-    """Which of (N, 2) pixels is nearest to their mean."""
-    u, v = uv.T
-    across, down = u - u.sum() / len(u), v - v.sum() / len(v)
-    return int(np.argmin(across * across + down * down))
+def _geometries(
+    surfaces: Sequence[Surface], camera: CameraIntrinsics, up: FloatArray | None, settings: GeometrySettings
+) -> list[LocalizeResult]:
+    uv = np.concatenate([surface.uv for surface in surfaces], axis=1)
+    depth_m = np.concatenate([surface.depth_m for surface in surfaces])
+    core = np.concatenate([surface.core for surface in surfaces])
+    counts = np.array([len(surface.depth_m) for surface in surfaces], dtype=np.intp)
+    visible = PointSets(uv, deproject(uv.T, depth_m, camera).T, counts)
+    if is_distorted(camera):
+        covered = np.isfinite(visible.xyz[0])
+        visible, core = visible.take(covered), core[covered]
+    for part, in_core in zip(visible.slices, visible.count(core), strict=True):
+        if in_core < settings.min_points:
+            core[part] = True
+        if part.stop - part.start > settings.max_points:
+            chosen = part.start + np.flatnonzero(core[part])
+            every = np.linspace(0, len(chosen) - 1, min(len(chosen), settings.max_points)).astype(np.intp)
+            core[part] = False
+            core[chosen[every]] = True
+    shape = visible.take(core)
+    boxes = oriented_boxes(shape.xyz, shape.slices, up)
+    axes = np.array([box.R for box in boxes])
+    covariances = pose_covariances(shape.counts, shape.means.T, shape.spreads, axes, up_known=up is not None)
+    results = []
+    for index, (surface, part, box) in enumerate(zip(surfaces, shape.slices, boxes, strict=True)):
+        fraction = surface.valid_pixels / surface.mask_pixels
+        geometry = ObjectGeometry(
+            points_m=shape.xyz[:, part].T,
+            pixels_uv=shape.uv[:, part].T,
+            center_m=box.center_m,
+            R_camera_object=box.R,
+            size_m=box.size_m,
+            covariance=covariances[index],
+            surface_point_m=shape.xyz[:, shape.middles[index]],
+            surface_centroid_m=visible.means[:, index],
+            valid_depth_fraction=fraction,
+        )
+        results.append(LocalizeResult(geometry, fraction))
+    return results
 
 
 def _check_sizes(mask: BoolMask, depth_m: NDArray[np.floating[Any]], camera: CameraIntrinsics) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vlm_perception.types import FloatArray
 
@@ -20,8 +21,10 @@ _LEAST_ANGLE_VARIANCE = math.radians(1.0) ** 2
 _FLOOR_VARIANCE = _BIAS_FLOOR_M**2 * np.eye(3)
 
 
-def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_known: bool) -> FloatArray:
-    """Covariance of an oriented box's pose.
+def pose_covariances(
+    counts: NDArray[np.intp], means: FloatArray, spreads: FloatArray, axes: FloatArray, *, up_known: bool
+) -> FloatArray:
+    """Covariances of the poses of M oriented boxes.
 
     Position: the points' covariance over the number of independent samples among them, plus the depth
     camera's own bias along the ray. Angles: the sampling variance of a principal direction,
@@ -29,30 +32,28 @@ def pose_covariance(points_m: FloatArray, R_camera_object: FloatArray, *, up_kno
     principal component analysis", 1963), no more than that of a uniform angle: a round thing has no yaw.
 
     Args:
-        points_m: (N, 3), N >= 2.
-        R_camera_object: the box's axes as columns.
-        up_known: whether its z is gravity's, so that roll and pitch are known to about a degree.
+        counts: (M,) numbers of points, at least 1.
+        means: (M, 3) of the points.
+        spreads: (M, 3, 3) their covariances.
+        axes: (M, 3, 3) the boxes' axes as columns.
+        up_known: whether their z is gravity's, so that roll and pitch are known to about a degree.
 
     Returns:
-        (6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
+        (M, 6, 6) of (x, y, z, roll, pitch, yaw) about the camera's axes, ROS order.
     """
-    n = len(points_m)
-    samples = max(n / _PIXELS_PER_SAMPLE, 1.0)
-    middle = points_m.T.sum(axis=1) / n
-    offsets = points_m.T - middle[:, None]
-    spread = offsets @ offsets.T / max(n - 1, 1)
-    distance = math.sqrt(middle @ middle)
-    ray = middle / distance
-    bias = max(_BIAS_FLOOR_M, _BIAS_PER_M2 * distance**2)
-    covariance = np.zeros((6, 6))
-    covariance[:3, :3] = spread / samples + bias**2 * ray[:, None] * ray + _FLOOR_VARIANCE
+    samples = np.maximum(counts / _PIXELS_PER_SAMPLE, 1.0)
+    square = (means * means).sum(axis=1)
+    bias = np.maximum(_BIAS_FLOOR_M, _BIAS_PER_M2 * square)
+    along_ray = means[:, :, None] * means[:, None] * (bias * bias / square)[:, None, None]
+    covariances = np.zeros((len(counts), 6, 6))
+    covariances[:, :3, :3] = spreads / samples[:, None, None] + along_ray + _FLOOR_VARIANCE
 
-    variances = ((spread @ R_camera_object) * R_camera_object).sum(axis=0).tolist()
-    angles = [_LEAST_ANGLE_VARIANCE] * 3
+    variances = ((spreads @ axes) * axes).sum(axis=1)
+    angles = np.full((len(counts), 3), _LEAST_ANGLE_VARIANCE)
     for axis in (2,) if up_known else (0, 1, 2):
-        a, b = (variances[other] for other in range(3) if other != axis)
-        variance = a * b / (max((a - b) ** 2, 1e-18) * samples)
-        angles[axis] = min(max(variance, _LEAST_ANGLE_VARIANCE), _UNKNOWN_ANGLE_VARIANCE)
-    covariance[3:, 3:] = (R_camera_object * angles) @ R_camera_object.T
-    symmetric: FloatArray = (covariance + covariance.T) / 2
+        a, b = (variances[:, other] for other in range(3) if other != axis)
+        variance = a * b / (np.maximum((a - b) ** 2, 1e-18) * samples)
+        angles[:, axis] = variance.clip(_LEAST_ANGLE_VARIANCE, _UNKNOWN_ANGLE_VARIANCE)
+    covariances[:, 3:, 3:] = (axes * angles[:, None]) @ axes.transpose(0, 2, 1)
+    symmetric: FloatArray = (covariances + covariances.transpose(0, 2, 1)) / 2
     return symmetric

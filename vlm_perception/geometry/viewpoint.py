@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from vlm_perception.geometry.transforms import cross
 from vlm_perception.types import FloatArray, Viewpoint
 
 # Looking down steeper than this (sine of the angle between the optical axis and the horizon's plane),
@@ -37,7 +38,7 @@ def camera_viewpoint(up_camera: FloatArray | None = None) -> Viewpoint:
     optical_axis = np.array([0.0, 0.0, 1.0])
     away = optical_axis if abs(float(optical_axis @ up)) < _STEEP else np.array([0.0, -1.0, 0.0])
     forward = _unit(away - (away @ up) * up)
-    return Viewpoint(right=np.cross(forward, up), up=up, forward=forward, up_known=True)
+    return Viewpoint(right=cross(forward, up), up=up, forward=forward, up_known=True)
 
 
 def frame_viewpoint(T_camera_frame: FloatArray, frame: str) -> Viewpoint:

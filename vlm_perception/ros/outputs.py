@@ -66,7 +66,7 @@ class Outputs:
     def publish(self, outcome: Outcome, *, debug_image: bool) -> None:
         """Publish an answer about the stream on all topics.
 
-        What is only worth making when someone listens (images, clouds) is made only then.
+        What is only worth making when someone listens (images, clouds, markers) is made only then.
         """
         answer, frame, result = outcome.answer, outcome.frame, outcome.result
         self.publish_result(result)
@@ -75,8 +75,9 @@ class Outputs:
             if pose is not None and outcome.aims:
                 self._target_pose.publish(pose)
             self._detections.publish(to_detections(result))
-            markers, self._marker_keys = to_markers(result, self._marker_keys)
-            self._markers.publish(markers)
+            if self._markers.get_subscription_count():
+                markers, self._marker_keys = to_markers(result, self._marker_keys)
+                self._markers.publish(markers)
             if answer is None or frame is None:
                 return
             header = outcome.camera_header

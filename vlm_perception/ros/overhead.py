@@ -8,6 +8,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
+from vlm_perception.msg import GroundingResult
 from vlm_perception.ros.conversions import (
     camera_info_to_intrinsics,
     color_to_rgb,
@@ -37,8 +38,9 @@ def node_calls(frame: RgbdFrame, answer: Answer) -> Mapping[str, Callable[[], ob
         answer: on that frame.
 
     Returns:
-        ``conversions`` (a bgr8 image, 16UC1 depth and camera_info to arrays), ``messages`` (everything that is
-        published about an answer but the overlay), ``drawing`` (the overlay, made while someone looks).
+        ``conversions`` (a bgr8 image, 16UC1 depth and camera_info to arrays), ``messages`` (what is always published
+        about an answer), and what is made only while someone listens: ``viewers`` (markers, label image, cloud) and
+        ``drawing`` (the overlay).
     """
     if frame.depth_m is None:
         raise ValueError("the frame has no depth, so there is nothing to convert")
@@ -53,19 +55,25 @@ def node_calls(frame: RgbdFrame, answer: Answer) -> Mapping[str, Callable[[], ob
     def conversions() -> object:
         return color_to_rgb(color), depth_to_metres(depth), camera_info_to_intrinsics(info)
 
-    def messages() -> object:
+    def messages() -> tuple[GroundingResult, object, object, object]:
         result = to_result(
             answer, stamp=Time(), frame_id=frame.frame_id, T_target_camera=T_target_camera, request_id="1",
             model="oracle", object_ids={}, input_age_s=0.0, image_size=size,
         )  # fmt: skip
+        return result, to_target_pose(result), to_detections(result), to_label_info(answer, header)
+
+    result = messages()[0]
+
+    def viewers() -> object:
         return (
-            result,
-            to_target_pose(result),
-            to_detections(result),
             to_markers(result, set()),
             to_label_image(answer, header, image_size=size),
-            to_label_info(answer, header),
             to_points(answer, frame.color_rgb, header, T_target_camera),
         )
 
-    return {"conversions": conversions, "messages": messages, "drawing": lambda: to_debug_image(frame, answer, header)}
+    return {
+        "conversions": conversions,
+        "messages": messages,
+        "viewers": viewers,
+        "drawing": lambda: to_debug_image(frame, answer, header),
+    }
