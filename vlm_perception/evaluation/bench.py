@@ -67,8 +67,9 @@ def bench_overhead(repeats: int, *, known_up: bool) -> dict[str, Timing]:
 
     Returns:
         Stage to time. ``overhead`` is all of the pipeline that is not detection, with masks that the model gave.
-        Where ROS is, the node's ``conversions``, ``messages`` and ``drawing`` follow, and ``everything`` is
-        overhead, conversions and messages. ``depth-grabcut`` is what five masks cost when the model gives none.
+        Where ROS is, the node's ``conversions``, ``messages``, ``viewers`` and ``drawing`` follow, and ``everything``
+        is overhead, conversions and messages: what a node does that nobody watches. ``depth-grabcut`` is what five
+        masks cost when the model gives none.
     """
     with tempfile.TemporaryDirectory() as folder:
         dataset = five_boxes(Path(folder))
