@@ -20,7 +20,8 @@ class Speaker(ColorModel):
     name: str = "speaker"
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(
-            detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True
+            detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True,
+            names_regions=True,
         )
     )
     said: GroundedText = field(default_factory=lambda: GroundedText(""))
@@ -35,8 +36,11 @@ class Speaker(ColorModel):
     def describe_region(self, image_rgb, box_xyxy):
         return self._say("region", box_xyxy)
 
-    def read_text(self, image_rgb):
-        return self._say("read")
+    def name_region(self, image_rgb, box_xyxy):
+        return self._say("name", box_xyxy)
+
+    def read_text(self, image_rgb, box_xyxy=None):
+        return self._say("read") if box_xyxy is None else self._say("read", box_xyxy)
 
     def point(self, image_rgb, phrase):
         return self._say("point", phrase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -30,7 +31,7 @@ class Looker(Speaker):
 
 @pytest.fixture
 def model(monkeypatch):
-    can = dict.fromkeys(("detects", "captions", "answers", "describes_regions", "heatmaps"), True)
+    can = dict.fromkeys(("detects", "captions", "answers", "describes_regions", "names_regions", "heatmaps"), True)
     looker = Looker(capabilities=Capabilities(**can), said=tied("A green cube.", ("A green cube", (GREEN,))))
     monkeypatch.setattr(factory, "build_model", lambda *_, **__: looker)
     return looker
@@ -66,6 +67,10 @@ def test_tasks_and_their_arguments_reach_the_model(model, files, capsys) -> None
     assert cli.main(["describe", *color, "--region", "150,110 170,130"]) == 0
     assert model.asked[0] == ("answer", "what is it?")
     assert model.asked[1:] == [("region", GREEN), ("region", GREEN)]
+    model.capabilities = replace(model.capabilities, reads_text=True)
+    for task in ("category", "read"):
+        assert cli.main(["describe", *color, "--task", task, "--region", "140,100,180,140"]) == 0
+    assert model.asked[3:] == [("name", GREEN), ("read", GREEN)]
     assert "A green cube." in capsys.readouterr().out
 
 

@@ -103,7 +103,7 @@ def test_other_languages_go_to_models_that_speak_them() -> None:
 
 @pytest.mark.parametrize(
     ("task", "needed"),
-    [("caption", "captions"), ("ask", "answers"), ("region", "describes_regions"), ("read", "reads_text"), ("check", "captions")],
+    [("caption", "captions"), ("ask", "answers"), ("region", "describes_regions"), ("category", "names_regions"), ("read", "reads_text"), ("check", "captions")],
 )  # fmt: skip
 def test_what_a_model_cannot_do_is_refused_naming_who_can(task, needed) -> None:
     text = "what is this" if task == "ask" else ""
@@ -154,6 +154,31 @@ def test_a_click_or_a_scribble_means_the_thing_under_it(points, depth) -> None:
     assert box_iou(box, GREEN) > 0.9
     if depth:
         np.testing.assert_allclose(places(answer)[0], middle_m(1), atol=0.004)
+
+
+@pytest.mark.parametrize(("task", "asked"), [("category", "name"), ("read", "read")])
+def test_a_region_is_named_or_read(task, asked) -> None:
+    for region in ({"region_xyxy": GREEN}, {"points_uv": ((150.0, 110.0), (170.0, 130.0))}):
+        model = Speaker(said=GroundedText("cube", (), 0.5))
+        answer = run(model, task, **region)
+        ((said, box),) = model.asked
+        assert said == asked
+        assert box_iou(box, GREEN) > 0.9
+        assert (answer.status, answer.answer, answer.command) == (Status.SUCCEEDED, "cube", task)
+        assert [found.object.label for found in answer.targets] == ["cube"]
+        np.testing.assert_allclose(places(answer)[0], middle_m(1), atol=0.004)
+
+
+def test_lines_read_in_a_region_are_its_things() -> None:
+    said = GroundedText("", (Mention(None, "MILK", (LEFT,)),), 0.6)
+    answer = run(Speaker(said=said), "read", region_xyxy=(0, 0, 320, 240))
+    assert answer.answer == "MILK"
+    np.testing.assert_allclose(places(answer), [middle_m(0)], atol=0.004)
+    nothing = run(Speaker(said=GroundedText("", (), 0.6)), "read", region_xyxy=GREEN)
+    assert (nothing.status, nothing.targets) == (Status.NOT_FOUND, ())
+    missing = run(Speaker(), "category")
+    assert missing.status is Status.INVALID_COMMAND
+    assert "The task 'category' needs a box" in missing.message
 
 
 def test_a_click_on_the_background_is_a_small_window() -> None:

@@ -17,7 +17,7 @@ from vlm_perception.types import (
     VlmPerceptionError,
 )
 
-_TASKS = ("caption", "ask", "verify", "check", "region", "read", "point", "count")
+_TASKS = ("caption", "ask", "verify", "check", "region", "category", "read", "point", "count")
 _EXIT_OK, _EXIT_NO_ANSWER = 0, 1
 
 
@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Declare the subcommand, without the model options that all share."""
     parser: argparse.ArgumentParser = commands.add_parser(
         "describe",
-        help="caption, ask, verify, check a caption, read, point, count: on image files, without ROS",
+        help="caption, ask, verify, check a caption, region, category, read, point, count: on image files, without ROS",
         description="Words about an image, each tied to its box, and to its place in 3-D where there is depth.",
     )
     parser.add_argument(
@@ -42,7 +42,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--region",
         type=_region,
         metavar="X1,Y1,X2,Y2",
-        help="for 'region', pixels: a box; or one point X,Y; or a scribble 'X,Y X,Y ...' over the thing",
+        help="for 'region' (default with it), 'category' and 'read', pixels: a box; or one point X,Y; or a scribble "
+        "'X,Y X,Y ...' over the thing",
     )
     parser.add_argument("--heatmap", metavar="PHRASE", help="also write heatmap.png: where the model looked for it")
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for overlay.png, result.json")

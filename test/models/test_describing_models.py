@@ -59,6 +59,10 @@ def test_florence_reads_and_describes_a_region(run) -> None:
     region = run("florence2", "a green cube", "region", points_uv=((160.0, 120.0),))
     assert (region.status, region.answer) == (Status.SUCCEEDED, "a green cube")
     np.testing.assert_allclose(region.targets[0].object.geometry.surface_centroid_m, middle_m(1), atol=0.004)
+    for task, words in (("category", "cube"), ("read", "MILK")):
+        there = run("florence2", words, task, region_xyxy=box_of(1))
+        assert (there.status, there.answer) == (Status.SUCCEEDED, words)
+        np.testing.assert_allclose(there.targets[0].object.geometry.surface_centroid_m, middle_m(1), atol=0.004)
     refused = run("florence2", "", "ask", "what is it?")
     assert refused.status is Status.INVALID_COMMAND
     assert "kosmos-2" in refused.message

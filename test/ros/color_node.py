@@ -67,7 +67,8 @@ class SpeakingModel(ColorModel):
     """Also says what it sees, where that is, and where it looked."""
 
     capabilities = Capabilities(
-        detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True, heatmaps=True
+        detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True,
+        names_regions=True, heatmaps=True,
     )
 
     def caption(self, image_rgb):
@@ -78,8 +79,11 @@ class SpeakingModel(ColorModel):
             raise RuntimeError("the network caught fire")
         return self._say(image_rgb, "blue cube" if "right" in question else "red cube")
 
-    def read_text(self, image_rgb):
+    def read_text(self, image_rgb, box_xyxy=None):
         return GroundedText("")
+
+    def name_region(self, image_rgb, box_xyxy):
+        return GroundedText(self.describe_region(image_rgb, box_xyxy).text.removeprefix("a "), (), 0.5)
 
     def describe_region(self, image_rgb, box_xyxy):
         x0, y0, x1, y1 = (round(v) for v in box_xyxy)

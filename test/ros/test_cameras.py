@@ -125,10 +125,11 @@ def test_a_region_is_of_one_image(session_harness, cameras):
     session_harness.set(model="speaks")
     try:
         region = RegionOfInterest(x_offset=60, y_offset=100, width=40, height=40)
-        result = session_harness.call("describe", Describe.Request(task="region", region=region)).result
-        assert status(result) is Status.INVALID_COMMAND
-        assert "front, wrist" in result.message
-        assert "use_images" in result.message
+        for task in ("region", "category", "read"):
+            result = session_harness.call("describe", Describe.Request(task=task, region=region)).result
+            assert status(result) is Status.INVALID_COMMAND
+            assert "front, wrist" in result.message
+            assert "use_images" in result.message
     finally:
         session_harness.set(model="tells")
 

@@ -106,6 +106,8 @@ def test_captions_questions_and_regions_come_with_places(speaking):
         result = describe(speaking, "region", **where).result
         assert (status(result), result.answer) == (Status.SUCCEEDED, "a green cube"), result.message
         np.testing.assert_allclose(xyz(result.targets[0].surface_centroid), truth_m("green"), atol=0.004)
+        named = describe(speaking, "category", **where).result
+        assert (status(named), named.answer) == (Status.SUCCEEDED, "green cube"), named.message
 
     assert status(describe(speaking, "read").result) is Status.NOT_FOUND
     assert status(describe(speaking, "point", "the red cube").result) is Status.SUCCEEDED

@@ -22,6 +22,7 @@ from vlm_perception.models.capability import require
 from vlm_perception.stages import Stages, demand_depth
 from vlm_perception.types import (
     Answer,
+    BoolMask,
     BoxXyxy,
     CommandError,
     Detection,
@@ -40,6 +41,7 @@ class DescribeTask(str, Enum):
     VERIFY = "verify"
     CHECK = "check"
     REGION = "region"
+    CATEGORY = "category"
     READ = "read"
     POINT = "point"
     COUNT = "count"
@@ -52,9 +54,10 @@ class DescribeRequest:
     Attributes:
         task: what to do.
         text: the question (ASK), the statements (VERIFY), the caption (CHECK; empty: the model makes one), the thing
-            (POINT, COUNT). CAPTION, REGION and READ need none.
-        region_xyxy: for REGION, original image pixels.
-        points_uv: for REGION in place of a box: one is a click, several are a scribble over the thing.
+            (POINT, COUNT). CAPTION, REGION, CATEGORY and READ need none.
+        region_xyxy: for REGION (its description), CATEGORY (its name) and READ (its writing; without a region, the whole
+            image's), original image pixels.
+        points_uv: in place of a box: one is a click, several are a scribble over the thing.
     """
 
     task: DescribeTask
@@ -67,14 +70,21 @@ class DescribeRequest:
         """What an answer repeats as its command."""
         return self.text.strip() or self.task.value
 
+    @property
+    def about_region(self) -> bool:
+        """Whether it is about a part of one image."""
+        return self.task in _REGIONAL and (self.region_xyxy is not None or bool(self.points_uv))
+
 
 # Task -> what a model must be able to do for it; the others are done by locating things.
 _NEEDS: Final = {
     DescribeTask.CAPTION: "captions",
     DescribeTask.ASK: "answers",
     DescribeTask.REGION: "describes_regions",
+    DescribeTask.CATEGORY: "names_regions",
     DescribeTask.READ: "reads_text",
 }
+_REGIONAL: Final = (DescribeTask.REGION, DescribeTask.CATEGORY, DescribeTask.READ)
 _MAX_TEXT: Final = 4000
 _TEXT: Final = {
     DescribeTask.ASK: "a question in 'text', e.g. 'what is on the plate?'",
@@ -121,8 +131,8 @@ def check_request(model: GroundingModel, request: DescribeRequest) -> None:
         require(model, "detects")
     if task in _TEXT and not request.text.strip():
         raise CommandError(f"The task '{task.value}' needs {_TEXT[task]}.")
-    if task is DescribeTask.REGION and request.region_xyxy is None and not request.points_uv:
-        raise CommandError("The task 'region' needs a box, or points on the thing, in pixels of the color image.")
+    if task in (DescribeTask.REGION, DescribeTask.CATEGORY) and not request.about_region:
+        raise CommandError(f"The task '{task.value}' needs a box, or points on the thing, in pixels of the color image.")
     if task in (DescribeTask.VERIFY, DescribeTask.CHECK) and request.text.strip():
         _claims(request)
     elif (task is DescribeTask.COUNT and can.detects) or (task is DescribeTask.POINT and not can.points):
@@ -164,7 +174,9 @@ def _ask(stages: Stages, request: DescribeRequest) -> Answer:
 
 
 def _read(stages: Stages, request: DescribeRequest) -> Answer:
-    said = _say(stages, lambda model: model.read_text(stages.frame.color_rgb))
+    color_rgb = stages.frame.color_rgb
+    box, mask = _region(stages, request) if request.about_region else (None, None)
+    said = _say(stages, lambda model: model.read_text(color_rgb) if box is None else model.read_text(color_rgb, box))
     lines = [mention.label for mention in said.mentions if mention.label]
     if lines:  # spans count from the start of what is told
         starts = [sum(len(line) + 1 for line in lines[:k]) for k in range(len(lines))]
@@ -174,20 +186,34 @@ def _read(stages: Stages, request: DescribeRequest) -> Answer:
             for start, line, boxes in zip(starts, lines, places, strict=True)
         )
         said = GroundedText("\n".join(lines), mentions, said.score, said.problems)
-    return _spoken(stages, request, said, tie(stages, said), nothing="no text was read")
+    first = None if box is None or said.mentions or not said.text else _thing(said, box, mask)
+    return _spoken(stages, request, said, tie(stages, said, first=first), nothing="no text was read")
 
 
-def _region(stages: Stages, request: DescribeRequest) -> Answer:
-    color_rgb = stages.frame.color_rgb
-    mask = None
+def _describe_region(stages: Stages, request: DescribeRequest) -> Answer:
+    box, mask = _region(stages, request)
+    said = _say(stages, lambda model: model.describe_region(stages.frame.color_rgb, box))
+    return _spoken(stages, request, said, tie(stages, said, first=_thing(said, box, mask)))
+
+
+def _name_region(stages: Stages, request: DescribeRequest) -> Answer:
+    box, mask = _region(stages, request)
+    said = _say(stages, lambda model: model.name_region(stages.frame.color_rgb, box))
+    return _spoken(stages, request, said, tie(stages, said, first=_thing(said, box, mask)))
+
+
+def _region(stages: Stages, request: DescribeRequest) -> tuple[BoxXyxy, BoolMask | None]:
+    """The box that is meant, and what in it is the thing where that was told by points."""
     if request.region_xyxy is not None:
-        box = _inside(request.region_xyxy, stages.image_wh)
-    else:
-        with stages.stage("region"):
-            mask, box = thing_at(request.points_uv, color_rgb, stages.depth_m, stages.frame.camera, stages.segmenter)
-    said = _say(stages, lambda model: model.describe_region(color_rgb, box))
-    thing = Detection("region", said.text or "region", said.score, box, mask=mask)
-    return _spoken(stages, request, said, tie(stages, said, first=thing))
+        return _inside(request.region_xyxy, stages.image_wh), None
+    frame = stages.frame
+    with stages.stage("region"):
+        mask, box = thing_at(request.points_uv, frame.color_rgb, stages.depth_m, frame.camera, stages.segmenter)
+    return box, mask
+
+
+def _thing(said: GroundedText, box: BoxXyxy, mask: BoolMask | None) -> Detection:
+    return Detection("region", said.text or "region", said.score, box, mask=mask)
 
 
 def _inside(box_xyxy: BoxXyxy, image_wh: tuple[int, int]) -> BoxXyxy:
@@ -351,7 +377,8 @@ _DO: Final[dict[DescribeTask, Callable[[Stages, DescribeRequest], Answer]]] = {
     DescribeTask.ASK: _ask,
     DescribeTask.VERIFY: _verify,
     DescribeTask.CHECK: _check,
-    DescribeTask.REGION: _region,
+    DescribeTask.REGION: _describe_region,
+    DescribeTask.CATEGORY: _name_region,
     DescribeTask.READ: _read,
     DescribeTask.POINT: _point,
     DescribeTask.COUNT: _count,

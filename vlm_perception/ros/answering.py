@@ -236,7 +236,7 @@ def _answers(pipeline: Pipeline, request: Request, views: Mapping[str, View]) ->
 
 def _check_region(request: Request, cameras: Cameras | None) -> None:
     several = cameras is not None and len(cameras.inputs) > 1 and not request.brought
-    if several and request.describe is not None and request.describe.task is DescribeTask.REGION:
+    if several and request.describe is not None and request.describe.about_region:
         names = ", ".join(cameras.inputs)
         raise CommandError(
             f"A region is in the pixels of one image, and this node has the cameras {names}: call with use_images and"
