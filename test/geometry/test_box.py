@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_perception.geometry.box import oriented_box
+from vlm_perception.geometry.box import oriented_boxes
 
 SHAPES = {
     "cloud": lambda rng, n: rng.normal(size=(n, 3)) * (0.05, 0.03, 0.02),
@@ -41,7 +41,7 @@ def test_an_upright_box_holds_every_point_and_no_turn_of_it_is_smaller(shape, co
     x /= np.linalg.norm(x)
     turned = upright @ np.array((x, np.cross(z, x), z)) + (0.1, -0.05, 0.8)
     for points in (turned, np.asfortranarray(turned)):
-        box = oriented_box(points, np.array(up) * 9.81)
+        (box,) = oriented_boxes(points.T, [slice(None)], np.array(up) * 9.81)
         np.testing.assert_allclose(box.R.T @ box.R, np.eye(3), atol=1e-9)
         assert np.linalg.det(box.R) == pytest.approx(1.0)
         np.testing.assert_allclose(box.R[:, 2], z, atol=1e-9)
@@ -60,7 +60,7 @@ def test_without_up_the_smallest_box_is_found(size):
     for face, points in enumerate(faces):
         points[:, face // 2] = 0.5 if face % 2 else -0.5
     points = faces.reshape(-1, 3) * size @ turn.T + (0.0, 0.0, 1.0)
-    box = oriented_box(points, None)
+    (box,) = oriented_boxes(points.T, [slice(None)], None)
     assert sorted(box.size_m) == pytest.approx(sorted(size), rel=0.03)
     assert ((np.abs((points - box.center_m) @ box.R)) <= box.size_m / 2 + 1e-8).all()
     assert box.R[1, 2] <= 0  # z is whichever axis is nearest to the image's up

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scenes import FOCAL, HEIGHT, UP_CAMERA, WIDTH, to_camera
 
-from vlm_perception.geometry.box import oriented_box
+from vlm_perception.geometry.box import oriented_boxes
 from vlm_perception.types import ObjectGeometry, SceneObject
 
 _STEP_PX = 2  # one ray in so many pixels
@@ -87,7 +87,7 @@ def seen(bodies: Sequence[Body], *, noise_m: float = 0.0, depth: bool = True) ->
         z = nearest[rows, columns] + noise_m * rng.standard_normal(len(rows))
         u, v = columns * _STEP_PX, rows * _STEP_PX
         points = np.column_stack(((u - WIDTH / 2) / FOCAL * z, (v - HEIGHT / 2) / FOCAL * z, z))
-        box = oriented_box(points, UP_CAMERA)
+        (box,) = oriented_boxes(points.T, [slice(None)], UP_CAMERA)
         geometry = ObjectGeometry(
             points, np.column_stack((u, v)), box.center_m, box.R, box.size_m, np.eye(6) * 1e-6, points[0], points.mean(axis=0), 1.0
         )  # fmt: skip

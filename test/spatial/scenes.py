@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vlm_perception.geometry.box import oriented_box
+from vlm_perception.geometry.box import oriented_boxes
 from vlm_perception.geometry.viewpoint import camera_viewpoint
 from vlm_perception.types import ObjectGeometry, SceneObject, Viewpoint
 
@@ -81,7 +81,7 @@ def thing(
     low, high = uv.min(axis=0), uv.max(axis=0)
     geometry = None
     if depth:
-        box = oriented_box(points, UP_CAMERA)
+        (box,) = oriented_boxes(points.T, [slice(None)], UP_CAMERA)
         geometry = ObjectGeometry(
             points_m=points,
             pixels_uv=np.clip(uv, 0, [WIDTH - 1, HEIGHT - 1]).astype(np.int64),

@@ -15,9 +15,9 @@ from vlm_perception.geometry.transforms import cross
 from vlm_perception.types import FloatArray
 
 _CLEARLY_LONGER = 1.15
-_WORTH_SIFTING = 200
+_WORTH_SIFTING = 200  # points
 _ROUNDING_MM2 = 0.1
-_LINE = 1e-3
+_LINE = 1e-3  # a hull with less area for the square of its length is one
 _HULL_POINTS = 1500
 _FACETS = 40
 
@@ -29,17 +29,6 @@ class OrientedBox:
     center_m: FloatArray
     R: FloatArray
     size_m: FloatArray
-
-
-def oriented_box(points_m: FloatArray, up: FloatArray | None) -> OrientedBox:
-    """The box around points: :func:`oriented_boxes` for one object.
-
-    Args:
-        points_m: (N, 3), N >= 1, camera's optical frame.
-        up: (3,) any length, or None.
-    """
-    (box,) = oriented_boxes(np.ascontiguousarray(points_m.T), [slice(None)], up)
-    return box
 
 
 def oriented_boxes(xyz: FloatArray, parts: Sequence[slice], up: FloatArray | None) -> list[OrientedBox]:
