@@ -342,10 +342,10 @@ def test_broken_files_are_named(tiny_checkpoints, tmp_path):
     ("options", "message"),
     [
         ({"tresh": 1}, "did you mean 'threshold'"),
-        ({"threshold": 2.0}, r"must be a number in \[0.0, 1.0\], got 2.0"),
+        ({"threshold": 2.0}, r"must be a number in \[0, 1\], got 2.0"),
         ({"nms_iou": "x"}, "'nms_iou' must be a number"),
         ({"calibrated": 1}, "must be true or false"),
-        ({"phrase_thresholds": [1]}, "must be a mapping"),
+        ({"phrase_thresholds": [1]}, "must be a mapping from phrases to a number"),
         ({"load_in_4bit": True}, "needs a CUDA GPU"),
         ({"load_in_4bit": True, "load_in_8bit": True}, "exclude each other"),
     ],

@@ -150,7 +150,7 @@ def test_wrong_options_are_refused(tiny_checkpoints):
         build_model(folder, device="cpu", options={"boxes_from": "heat"})
     with pytest.raises(ModelError, match="'heat_threshold' must be a number in"):
         build_model(folder, device="cpu", options={"boxes_from": "heatmap", "heat_threshold": 0})
-    with pytest.raises(ModelError, match="'heat_threshold' goes with boxes_from: heatmap"):
+    with pytest.raises(ModelError, match="'heat_threshold' does nothing with boxes_from: model"):
         build_model(folder, device="cpu", options={"heat_threshold": 0.4})
     with pytest.raises(ModelError, match="has no option 'boxes_from'"):
         build_segmenter(str(tiny_checkpoints("sam")), device="cpu", options={"boxes_from": "heatmap"})

@@ -108,7 +108,7 @@ def test_phrases_are_embedded_once(tiny_checkpoints):
 
 def test_options(tiny_checkpoints):
     folder = str(tiny_checkpoints("clipseg"))
-    with pytest.raises(ModelError, match=r"'templates' must be texts with one \{\} each"):
+    with pytest.raises(ModelError, match=r"'templates' must be a text with one \{\}, or a list of such"):
         build_model(folder, device="cpu", options={"templates": ["a photo"]})
     with pytest.raises(ModelError, match="'mask_threshold' must be a number"):
         build_model(folder, device="cpu", options={"mask_threshold": 2})

@@ -23,6 +23,7 @@ from vlm_perception.models.loading import (
     load_weights,
 )
 from vlm_perception.models.options import Options
+from vlm_perception.models.options_table import check_options
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, free_memory, import_transformers, split_on_oom
 from vlm_perception.types import Detection, ModelError
@@ -38,18 +39,8 @@ HEADS: Mapping[str, type[GroundingDinoHead | OwlHead | OmDetTurboHead]] = {
 # What the documentation of each class uses.
 _THRESHOLDS = {"grounding-dino": 0.25, "mm-grounding-dino": 0.25, "owlvit": 0.1, "owlv2": 0.1, "omdet-turbo": 0.3}
 
-OPTION_NAMES = (
-    "threshold",
-    "phrase_thresholds",
-    "threshold_file",
-    "nms_iou",
-    "nms_containment",
-    "templates",
-    "task",
-    "max_phrases",
-    "calibrated",
-    "device_preprocessing",
-)
+# What a file of thresholds may hold, beside "score_threshold" and "vocabulary".
+_IN_FILE = ("phrase_thresholds", "nms_containment", "calibrated", "task")
 
 
 def detections_from_output(
@@ -113,8 +104,7 @@ class DetectionHeadModel:
         self._capabilities = capabilities
         self._threshold = threshold
         self._phrase_thresholds = {
-            clean_phrase(phrase).lower(): float(value)
-            for phrase, value in options.mapping("phrase_thresholds").items()
+            clean_phrase(phrase).lower(): value for phrase, value in options.by_phrase("phrase_thresholds").items()
         }
         self._nms_iou = options.number("nms_iou", 0.5, low=0.0, high=1.0)
         self._nms_containment = options.number("nms_containment", 1.0, low=0.0, high=1.0)
@@ -236,8 +226,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
     Args:
         checkpoint: in hub layout.
         placement: device and precision.
-        options: see :data:`OPTION_NAMES`; ``threshold_file`` names a JSON file beside the weights with
-            ``score_threshold``, ``nms_containment``, ``vocabulary``, ``phrase_thresholds``, ``calibrated``, ``task``.
+        options: see :mod:`vlm_perception.models.options_table`.
 
     Raises:
         ModelError: the checkpoint cannot be loaded, or is of another family.
@@ -245,7 +234,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
     model_type = str(checkpoint.config().get("model_type", ""))
     if model_type not in HEADS:
         raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not one of {', '.join(HEADS)}")
-    beside = _beside(checkpoint, options)
+    merged, vocabulary = _merged(checkpoint, options, model_type)
     auto = import_transformers().AutoModelForZeroShotObjectDetection
     parts = HeadParts(
         model=load_weights(
@@ -254,10 +243,8 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
         image_processor=device_images(load_image_processor(checkpoint), placement, options),
         tokenizer=load_tokenizer(checkpoint),
         placement=placement,
-        options={**beside.values, **options.values},
+        options=merged,
     )
-    merged = Options({**beside.values, **options.values}, checkpoint.name)
-    languages = tuple(merged.values.get("languages") or ("en",))
     return DetectionHeadModel(
         checkpoint.name,
         HEADS[model_type](parts),
@@ -265,8 +252,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
             detects=True,
             counts=True,
             heatmaps=True,
-            languages=languages,
-            vocabulary=_vocabulary(merged.values.get("vocabulary")),
+            vocabulary=vocabulary,
         ),
         options=merged,
         threshold=merged.number("threshold", _THRESHOLDS[model_type], low=0.0, high=1.0),
@@ -274,15 +260,27 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Dete
     )
 
 
-def _beside(checkpoint: Checkpoint, options: Options) -> Options:
-    """Options from the JSON file beside the weights."""
-    file_name = str(options.values.get("threshold_file") or "")
-    content = (checkpoint.read_json(file_name) if file_name else None) or {}
-    names = ("vocabulary", "phrase_thresholds", "nms_containment", "calibrated", "task")
-    kept: dict[str, Any] = {name: content[name] for name in names if name in content}
+def _merged(checkpoint: Checkpoint, options: Options, model_type: str) -> tuple[Options, frozenset[str] | None]:
+    """The options over those of the JSON file beside the weights that they name, and its vocabulary.
+
+    Raises:
+        ModelError: there is no such file, or a value in it is not what the option takes.
+    """
+    file_name = options.text("threshold_file")
+    if not file_name:
+        return options, None
+    content = checkpoint.read_json(file_name)
+    if content is None:
+        why = "" if checkpoint.is_local else ", which is read from a local folder only"
+        raise ModelError(
+            f"'{options.owner}': option 'threshold_file': there is no file {file_name} in '{checkpoint.location}'{why}"
+        )
+    kept = {name: content[name] for name in _IN_FILE if name in content}
     if "score_threshold" in content:
         kept["threshold"] = content["score_threshold"]
-    return Options(kept, f"{checkpoint.name}/{file_name}")
+    beside = Options(kept, f"{checkpoint.name}/{file_name}")
+    check_options(beside, family="detection-head", role="grounder", model_type=model_type)
+    return Options({**kept, **options.values}, options.owner), _vocabulary(content.get("vocabulary"))
 
 
 def _vocabulary(words: object) -> frozenset[str] | None:

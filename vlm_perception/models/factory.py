@@ -15,6 +15,7 @@ from vlm_perception.models import heatmap_grounder
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.loading import Checkpoint, missing_modules
 from vlm_perception.models.options import Options
+from vlm_perception.models.options_table import check_options
 from vlm_perception.models.registry import ModelEntry, load_registry
 from vlm_perception.models.runtime import choose_placement
 from vlm_perception.types import ModelError
@@ -76,8 +77,8 @@ def build_model(
         device: "auto", "cpu", "cuda", "cuda:N".
         dtype: "auto" (half precision on a GPU), "float32", "float16", "bfloat16".
         offline: never touch the network; None leaves it to ``HF_HUB_OFFLINE``.
-        options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``. Besides those of
-            the family, ``boxes_from`` and ``heat_threshold``, see :mod:`vlm_perception.models.heatmap_grounder`.
+        options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``; which there are
+            says :data:`vlm_perception.models.options_table.TABLE`.
 
     Raises:
         ModelError: it is unknown or cannot be loaded; the message says what to do.
@@ -100,6 +101,7 @@ def build_segmenter(
         None for "none". "depth-grabcut" needs no weights.
     """
     if spec.strip() in ("none", ""):
+        check_options(Options(options or {}, "none"), family=_NO_WEIGHTS, role="segmenter", model_type="")
         return None
     segmenter: Segmenter = _build(spec, "segmenter", device, dtype, offline, options)
     return segmenter
@@ -150,7 +152,7 @@ def _build(
     entry = registry.get(spec)
     if entry is None:
         checkpoint = _checkpoint(spec, _location(spec, role, registry), offline)
-        family = _infer_family(checkpoint)
+        family, model_type = _infer_family(checkpoint)
         values: dict[str, Any] = dict(options or {})
     else:
         if role not in entry.roles:
@@ -163,8 +165,8 @@ def _build(
             raise ModelError(f"'{spec}' needs {', '.join(missing)}: pip install {' '.join(missing)}")
         values = {**entry.defaults, **(options or {})}
         if entry.family == _NO_WEIGHTS:
-            return _build_without_weights(entry, values)
-        family = entry.family
+            return _build_without_weights(entry, role, values)
+        family, model_type = entry.family, entry.model_type
         checkpoint = _checkpoint(spec, _entry_location(entry), offline)
     module = importlib.import_module(FAMILIES[family].module)
     load = getattr(module, _ENTRY_POINT[role], None)
@@ -174,10 +176,9 @@ def _build(
             f"{role}s are: {', '.join(_names(registry, role))}"
         )
     checked = Options(values, spec)
+    check_options(checked, family=family, role=role, model_type=model_type, given=options or ())
     if role != "grounder":
-        checked.check_names(module.OPTION_NAMES)
         return load(checkpoint, choose_placement(device, dtype), checked)
-    checked.check_names((*module.OPTION_NAMES, *heatmap_grounder.OPTION_NAMES))
     heat_threshold = heatmap_grounder.heat_threshold_of(checked)
     model = load(checkpoint, choose_placement(device, dtype), checked)
     return model if heat_threshold is None else heatmap_grounder.from_heatmaps(model, heat_threshold)
@@ -190,10 +191,10 @@ def _checkpoint(name: str, location: str, offline: bool | None) -> Checkpoint:
     return Checkpoint(name, location, offline=offline)
 
 
-def _build_without_weights(entry: ModelEntry, values: Mapping[str, Any]) -> Any:
+def _build_without_weights(entry: ModelEntry, role: str, values: Mapping[str, Any]) -> Any:
     from vlm_perception.models.depth_grabcut import DepthGrabCut
 
-    Options(values, entry.name).check_names(())
+    check_options(Options(values, entry.name), family=_NO_WEIGHTS, role=role, model_type="")
     return DepthGrabCut()
 
 
@@ -231,15 +232,16 @@ def _location(spec: str, role: str, registry: Mapping[str, ModelEntry]) -> str:
     )
 
 
-def _infer_family(checkpoint: Checkpoint) -> str:
+def _infer_family(checkpoint: Checkpoint) -> tuple[str, str]:
+    """Its family and its ``model_type``."""
     model_type = str(checkpoint.config().get("model_type", ""))
     for name, family in FAMILIES.items():
         if model_type in family.model_types:
-            return name
+            return name, model_type
     from vlm_perception.models.written_coordinates import chats
 
     if chats(model_type):
-        return "written-coordinates"
+        return "written-coordinates", model_type
     known = sorted(kind for family in FAMILIES.values() for kind in family.model_types)
     raise ModelError(
         f"'{checkpoint.location}' is of model_type '{model_type}', which no family here runs; "

@@ -93,16 +93,3 @@ def load_flexible_images(checkpoint: Checkpoint, options: Options) -> FlexibleIm
     if own is None:
         raise ModelError(f"'{checkpoint.name}': {type(processor).__name__} makes no patches of variable resolution")
     return FlexibleImages(processor, options.integer(OPTION, int(own), low=16, high=4096))
-
-
-def refuse_patches(options: Options, model_type: str) -> None:
-    """Refuse ``max_num_patches`` for a model of fixed resolution.
-
-    Raises:
-        ModelError: it is given.
-    """
-    if options.values.get(OPTION) is not None:
-        raise ModelError(
-            f"'{options.owner}': option '{OPTION}' goes with SigLIP 2 of variable resolution (siglip2-base-naflex); "
-            f"a '{model_type}' has a fixed one"
-        )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.flexible_images import load_flexible_images, refuse_patches
+from vlm_perception.models.flexible_images import load_flexible_images
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.phrase_embeddings import PhraseEmbeddings
@@ -144,7 +144,6 @@ def load_image_text(checkpoint: Checkpoint, placement: Placement, options: Optio
     if model_type == "siglip2":
         images = load_flexible_images(checkpoint, options)
     else:
-        refuse_patches(options, model_type)
         images = load_square_images(checkpoint)
     auto = getattr(import_transformers(), _NETWORKS[model_type])
     hot = ("vision_model.forward",)
@@ -157,5 +156,5 @@ def load_image_text(checkpoint: Checkpoint, placement: Placement, options: Optio
         max_tokens=int(model.config.text_config.max_position_embeddings),
         unit_length=True,
     )
-    background = tuple(str(word) for word in options.values.get("background") or _BACKGROUND)
+    background = options.words("background", _BACKGROUND)
     return ImageText(model, images, phrases, placement, background)

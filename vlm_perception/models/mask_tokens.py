@@ -185,12 +185,12 @@ def load_mask_decoder(checkpoint: Checkpoint, placement: Placement, options: Opt
     Raises:
         ModelError: a file that was named or asked for is missing or broken; says how to get it.
     """
-    named = options.values.get("mask_decoder")
+    named = options.text("mask_decoder")
     wanted = options.values.get("masks")
     if wanted is not None and not options.flag("masks"):
         return None
     if named:
-        path: Path | None = _in_folder(Path(str(named)).expanduser())
+        path: Path | None = _in_folder(Path(named).expanduser())
         if path is None:
             raise ModelError(f"'{options.owner}': option 'mask_decoder': there is no file {named}. {HOW_TO_GET}")
     else:

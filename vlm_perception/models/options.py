@@ -1,16 +1,28 @@
-"""Options of a model, checked when they are read; a wrong one is refused with its name and range."""
+"""Options of a model, checked when they are read; a wrong one is refused with its name and what it takes.
+
+Which model takes which is in :mod:`vlm_perception.models.options_table`, where all are checked before anything is
+loaded.
+"""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from vlm_perception.models.options_kinds import (
+    ByPhrase,
+    Choice,
+    Flag,
+    Kind,
+    Number,
+    OneOrMore,
+    Template,
+    Text,
+    Whole,
+    listed,
+)
 from vlm_perception.types import ModelError
-
-# Understood by every torch-backed family.
-COMMON = ("compile", "load_in_8bit", "load_in_4bit", "attn_implementation")
 
 
 def parse_option(text: str) -> tuple[str, object]:
@@ -37,61 +49,65 @@ class Options:
     values: Mapping[str, Any]
     owner: str
 
-    def check_names(self, known: Sequence[str]) -> None:
-        """Refuse a name that nobody reads.
+    def check(self, name: str, kind: Kind) -> Any:
+        """The value of an option that is given, or None.
 
         Raises:
-            ModelError: names the option, and the close match.
+            ModelError: it is of another kind; names option, value and what it takes.
         """
-        names = (*known, *COMMON)
-        for name in self.values:
-            if name not in names:
-                close = difflib.get_close_matches(name, names, n=1)
-                hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(sorted(names))}"
-                raise ModelError(f"'{self.owner}' has no option '{name}': {hint}")
+        if name not in self.values:
+            return None
+        value = self.values[name]
+        if not kind.fits(value):
+            got = "nothing" if value is None else repr(value)
+            raise ModelError(f"'{self.owner}': option '{name}' must be {kind.words}, got {got}")
+        return value
 
     def number(self, name: str, default: float, *, low: float, high: float) -> float:
         """A number in ``[low, high]``."""
-        value = self.values.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ModelError(
-                f"'{self.owner}': option '{name}' must be a number in [{low}, {high}], got {value!r}"
-            )
-        return float(value)
+        value = self.check(name, Number(low, high))
+        return default if value is None else float(value)
 
     def integer(self, name: str, default: int, *, low: int, high: int) -> int:
         """A whole number in ``[low, high]``."""
-        value = self.number(name, default, low=low, high=high)
-        if value != int(value):
-            raise ModelError(f"'{self.owner}': option '{name}' must be a whole number, got {value}")
-        return int(value)
+        value = self.check(name, Whole(low, high))
+        return default if value is None else int(value)
 
-    def flag(self, name: str) -> bool:
-        """True or false, false by default."""
-        value = self.values.get(name, False)
-        if not isinstance(value, bool):
-            raise ModelError(f"'{self.owner}': option '{name}' must be true or false, got {value!r}")
-        return value
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """True or false."""
+        value = self.check(name, Flag())
+        return default if value is None else bool(value)
 
     def choice(self, name: str, known: Sequence[str]) -> str:
         """One of several words, by default the first."""
-        value = self.values.get(name, known[0])
-        if value not in known:
-            raise ModelError(f"'{self.owner}': option '{name}' must be one of {', '.join(known)}, got {value!r}")
-        return str(value)
+        value = self.check(name, Choice(tuple(known)))
+        return known[0] if value is None else str(value)
+
+    def text(self, name: str, default: str = "") -> str:
+        """A text."""
+        value = self.check(name, Text("a text"))
+        return default if value is None else str(value)
+
+    def template(self, name: str, default: str) -> str:
+        """A text with one ``{}``, for a phrase."""
+        value = self.check(name, Template())
+        return default if value is None else str(value)
 
     def texts(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
-        """Texts with one ``{}`` each, for a phrase."""
-        value = self.values.get(name) or default
-        if isinstance(value, str) or not all(isinstance(text, str) and text.count("{}") == 1 for text in value):
-            raise ModelError(f"'{self.owner}': option '{name}' must be texts with one {{}} each, got {value!r}")
-        return tuple(value)
+        """Texts with one ``{}`` each, for a phrase; one alone needs no list."""
+        return self._several(name, Template(), default)
 
-    def mapping(self, name: str) -> Mapping[str, Any]:
-        """A mapping, empty by default."""
-        value = self.values.get(name) or {}
-        if not isinstance(value, Mapping):
-            raise ModelError(f"'{self.owner}': option '{name}' must be a mapping, got {type(value).__name__}")
-        return value
+    def words(self, name: str, default: Sequence[str]) -> tuple[str, ...]:
+        """Texts; one alone needs no list."""
+        return self._several(name, Text("a text"), default)
+
+    def _several(self, name: str, kind: Kind, default: Sequence[str]) -> tuple[str, ...]:
+        value = self.check(name, OneOrMore(kind))
+        if value is None:
+            return tuple(default)
+        return tuple(str(item) for item in listed(value) or (value,))
+
+    def by_phrase(self, name: str) -> Mapping[str, float]:
+        """Phrases and a number in [0, 1] for each; empty by default."""
+        value = self.check(name, ByPhrase(Number(0.0, 1.0))) or {}
+        return {phrase: float(number) for phrase, number in value.items()}

@@ -23,11 +23,6 @@ from vlm_perception.models.region_proposals import propose_regions
 from vlm_perception.models.runtime import Placement, free_memory, split_on_oom
 from vlm_perception.types import BoolMask, BoxXyxy, Detection, ModelError
 
-OPTION_NAMES = (
-    "threshold", "nms_iou", "templates", "background", "proposer", "max_proposals", "points_per_side",
-    "max_num_patches",
-)  # fmt: skip
-
 _CROPS_A_PASS: Final = 64
 
 
@@ -206,7 +201,7 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> TwoS
 
 
 def _proposer(placement: Placement, options: Options) -> Proposer:
-    spec = str(options.values.get("proposer") or "regions")
+    spec = options.text("proposer", "regions")
     side = options.integer("points_per_side", 16, low=1, high=64)
     if spec == "regions":
         return RegionProposer()

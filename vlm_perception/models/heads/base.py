@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.loading import image_device
+from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement
 
 
@@ -38,7 +39,7 @@ class HeadParts:
     image_processor: Any
     tokenizer: Any
     placement: Placement
-    options: Mapping[str, Any]
+    options: Options
 
     def pixels(self, images_rgb: Sequence[RgbImage]) -> Any:
         """The image processor's output on the device; images must be of one size."""

@@ -7,13 +7,15 @@ The text is a list of classes and a task sentence; the model itself caches the e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.fusing import fuse_for_inference
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import import_torch, inference
+
+_ALL: Final = 1000  # more phrases than anyone asks for at once
 
 
 class OmDetTurboHead:
@@ -33,14 +35,14 @@ class OmDetTurboHead:
         """Take over a loaded checkpoint, whose blocks are fused for inference."""
         self._parts = parts
         fuse_for_inference(parts.model)
-        self._task = str(parts.options.get("task") or "Detect {}.")
-        self._max_phrases = int(parts.options.get("max_phrases") or 0)
+        self._task = parts.options.template("task", "Detect {}.")
+        self._max_phrases = parts.options.integer("max_phrases", _ALL, low=1, high=_ALL)
         text_config = parts.model.config.text_config
         self._max_tokens = min(77, int(getattr(text_config, "max_position_embeddings", 77)))
 
     def groups(self, phrases: Sequence[str]) -> list[list[int]]:
         """All at once, or ``max_phrases`` at a time."""
-        step = self._max_phrases or max(len(phrases), 1)
+        step = self._max_phrases
         return [list(range(i, min(i + step, len(phrases)))) for i in range(0, len(phrases), step)]
 
     def forward(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[HeadOutput]:

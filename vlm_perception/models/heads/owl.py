@@ -34,7 +34,7 @@ class OwlHead:
         config = parts.model.config
         self._towers = parts.model.owlv2 if config.model_type == "owlv2" else parts.model.owlvit
         self._pads_to_square = config.model_type == "owlv2"
-        self._templates = tuple(parts.options.get("templates") or ("a photo of a {}",))
+        self._templates = parts.options.texts("templates", ("a photo of a {}",))
         self._max_tokens = int(config.text_config.max_position_embeddings)
         self._embeddings: OrderedDict[str, Any] = OrderedDict()
 
