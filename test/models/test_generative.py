@@ -15,7 +15,6 @@ from vlm_perception.models import codecs
 from vlm_perception.models.base import GroundingModel, Segmenter, VisionLanguageModel
 from vlm_perception.models.capability import require, who_can
 from vlm_perception.models.factory import build_model, build_segmenter
-from vlm_perception.models.generative import assign_phrase
 from vlm_perception.models.loading import torchvision_works
 from vlm_perception.models.polygons import fill_polygons
 from vlm_perception.types import CommandError, ModelError
@@ -46,9 +45,11 @@ def tokenizer_of(model):
     return dialect._chat.tokenizer if hasattr(dialect, "_chat") else dialect._processor.tokenizer
 
 
-def answer_with(monkeypatch, model, text):
-    """Generation returns the ids of ``text`` (after the prompt, for decoder-only models)."""
-    ids = tokenizer_of(model)(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
+def answer_with(monkeypatch, model, text, *, ended=True):
+    """Generation returns the ids of ``text`` (after the prompt, for decoder-only models), and the token that ends it."""
+    ids = tokenizer_of(model)(text, return_tensors="pt", add_special_tokens=False)["input_ids"].long()
+    if ended:
+        ids = torch.cat([ids, torch.tensor([[model._model.generation_config.eos_token_id]])], dim=1)
     asked = []
 
     def generate(input_ids=None, **inputs):
@@ -409,16 +410,6 @@ def test_inputs_from_parts_are_those_of_the_checkpoints_own_processor(model_of, 
     assert {"input_ids", "pixel_values"} <= set(theirs) <= set(ours)
     for name, value in theirs.items():
         torch.testing.assert_close(torch.as_tensor(ours[name]), torch.as_tensor(value), msg=name)
-
-
-def test_assign_phrase():
-    phrases = ("red mug", "mug", "plate")
-    assert assign_phrase("Red mug.", phrases) == "red mug"
-    assert assign_phrase("the red mug", phrases) == "red mug"
-    assert assign_phrase("mug", phrases) == "mug"
-    assert assign_phrase("zebra", phrases) is None
-    assert assign_phrase("", phrases) is None
-    assert assign_phrase("anything", ("plate",)) == "plate"
 
 
 def test_fill_polygons_even_odd():

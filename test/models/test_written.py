@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from vlm_perception.models.asking import Sizes
 from vlm_perception.models.dialects.base import as_text
-from vlm_perception.models.generative import Sizes
 from vlm_perception.models.parsers.written import parse_points, parse_written
 
 LIMITS = (1000.0, 1000.0)

@@ -73,6 +73,30 @@ class GroundingModel(Protocol):
         """Free the model's memory."""
 
 
+@dataclass(frozen=True)
+class Unread:
+    """What a model said of where things are, and what could not be read.
+
+    Attributes:
+        phrases: those it was asked for, of which it may have said more than was read.
+        why: what is wrong with its words, and how they begin.
+        partly: whether some place was read for these phrases.
+    """
+
+    phrases: tuple[str, ...]
+    why: str
+    partly: bool = False
+
+
+@runtime_checkable
+class TellsUnread(Protocol):
+    """A grounding model that answers in words, which may be unreadable; the others need not have this."""
+
+    @property
+    def unread(self) -> Sequence[tuple[Unread, ...]]:
+        """What could not be read in the last ``detect``, for each of its images: no box is then no "there is none"."""
+
+
 @runtime_checkable
 class Segmenter(Protocol):
     """Boxes (or points) -> masks."""
@@ -146,12 +170,14 @@ class GroundedText:
     Attributes:
         score: the model's own confidence in its words, geometric mean of the token probabilities; not calibrated.
         problems: what of the model's output was dropped or mended, for a log.
+        lost: those of the problems that cost a place, or the end of the words.
     """
 
     text: str
     mentions: tuple[Mention, ...] = ()
     score: float = 0.0
     problems: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from vlm_perception.models import generative
+from vlm_perception.models.asking import Dialect
 from vlm_perception.models.dialects.florence import FlorenceDialect
 from vlm_perception.models.dialects.kosmos import KosmosDialect
 from vlm_perception.models.dialects.paligemma import PaliGemmaDialect
-from vlm_perception.models.generative import Dialect, GenerativeModel
+from vlm_perception.models.generative import GenerativeModel
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.mask_tokens import load_mask_decoder
 from vlm_perception.models.options import Options

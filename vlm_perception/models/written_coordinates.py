@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from vlm_perception.models import generative
+from vlm_perception.models.asking import Dialect
 from vlm_perception.models.dialects.any_chat import any_chat
 from vlm_perception.models.dialects.internvl import internvl
 from vlm_perception.models.dialects.molmo import molmo2
 from vlm_perception.models.dialects.qwen import qwen2_5, qwen3
-from vlm_perception.models.generative import Dialect, GenerativeModel
+from vlm_perception.models.generative import GenerativeModel
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement, import_transformers

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import Size, fraction_to_pixels, per_mille_to_pixels, pixels_to_fraction
 from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
@@ -68,7 +68,7 @@ class AnyChatDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         where = image_arguments(self._processor, placement)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vlm_perception.models.generative import Encoded, Sizes
+from vlm_perception.models.asking import Encoded, Sizes
 from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.thoughts import without_thoughts

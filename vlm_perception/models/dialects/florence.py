@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
 from vlm_perception.models.dialects.base import image_arguments, in_prompt, on_device
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers import florence
 from vlm_perception.models.parsers.base import Parsed
@@ -56,7 +56,7 @@ class FlorenceDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         where = image_arguments(self._processor, placement)
         batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels, pixels_to_per_mille
 from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, internvl_inputs
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
@@ -48,7 +48,7 @@ class InternVLDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         batch = self._chat(image_rgb, prompt, placement)
         batch.pop("mm_token_type_ids", None)
         height, width = image_rgb.shape[:2]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
 from vlm_perception.models.dialects.base import image_arguments, on_device, with_article
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.kosmos import parse_kosmos
@@ -20,7 +21,8 @@ from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, Through, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
-_CAPTION = "<grounding> An image of"
+_CAPTION_WORDS: Final = "An image of"
+_CAPTION: Final = f"<grounding> {_CAPTION_WORDS}"
 _PATCH: Final = 14  # pixels a side, in every checkpoint
 
 
@@ -35,7 +37,7 @@ class KosmosDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         where = image_arguments(self._processor, placement)
         batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
@@ -49,12 +51,13 @@ class KosmosDialect:
     def locate(self, phrases: Sequence[str]) -> list[Ask]:
         """Phrase grounding: the phrase is given, the object follows."""
         return [
-            Ask(f"<grounding><phrase> {with_article(clean_phrase(p))}</phrase>", _first_phrase, (p,)) for p in phrases
+            Ask(f"<grounding><phrase> {with_article(clean_phrase(p))}</phrase>", _first_phrase, (p,), at_start=True)
+            for p in phrases
         ]
 
     def caption(self) -> Ask | None:
         """A grounded caption; every mention carries its boxes."""
-        return Ask(_CAPTION, _all)
+        return Ask(_CAPTION, _captioned)
 
     def answer(self, question: str) -> Ask | None:
         """Grounded visual question answering."""
@@ -109,14 +112,22 @@ def _all(text: str, sizes: Sizes) -> Parsed:
     return map_places(parse_kosmos(text), lambda box: fraction_to_pixels(box, sizes.image_wh))
 
 
-def _first_phrase(text: str, sizes: Sizes) -> Parsed:
-    """What belongs to the phrase asked for; the model may go on about other things."""
+def _captioned(text: str, sizes: Sizes) -> Parsed:
+    """The caption begins with the prompt's words; by themselves they say nothing."""
     parsed = _all(text, sizes)
-    spans = [place.span for place in parsed.places if place.span is not None]
-    asked = spans[0] if spans else None
-    if asked is None or asked[0] > 0:
-        return Parsed((), (*parsed.problems, "the phrase got no object"), parsed.text)
-    return Parsed(tuple(p for p in parsed.places if p.span == asked), parsed.problems, parsed.text)
+    return replace(parsed, text="") if parsed.text == _CAPTION_WORDS else parsed
+
+
+def _first_phrase(text: str, sizes: Sizes) -> Parsed:
+    """What belongs to the phrase asked for; a phrase without an object is the model's way to say that there is none.
+
+    It may go on about other things, whose problems are no matter here.
+    """
+    whole = _all(text, sizes)
+    end = text.find("<phrase>", text.find("<phrase>") + 1)
+    parsed = whole if end < 0 else _all(text[:end], sizes)
+    places = tuple(place for place in parsed.places if place.span is not None and place.span[0] == 0)
+    return Parsed(places, parsed.problems, whole.text)
 
 
 def _after(parsed: Parsed, marker: str) -> Parsed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels
 from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, molmo_inputs
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.molmo import parse_molmo
@@ -16,6 +18,11 @@ from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
+
+# It has no empty list: that there is nothing to point at, it says in words.
+_NONE: Final = re.compile(
+    r"(?:there (?:are|is) (?:none|no [\w -]+)|(?:this|it) is(?:n't| not) in the image)[.!]?", re.IGNORECASE
+)
 
 
 class MolmoDialect:
@@ -29,7 +36,7 @@ class MolmoDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         height, width = image_rgb.shape[:2]
         return on_device(self._chat(image_rgb, prompt, placement), placement, (width, height))
 
@@ -83,6 +90,8 @@ class MolmoDialect:
 
 
 def _points(text: str, sizes: Sizes) -> Parsed:
+    if _NONE.fullmatch(text.strip()):
+        return Parsed(text=text.strip())
     return map_places(parse_molmo(text), lambda b: per_mille_to_pixels(b, sizes.image_wh))
 
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
 from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.mask_tokens import FILE_NAME, HOW_TO_GET, MaskDecoder
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
@@ -48,7 +48,7 @@ class PaliGemmaDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         where = image_arguments(self._processor, placement)
         batch = self._processor(text="<image>" + prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]

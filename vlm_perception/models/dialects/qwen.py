@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import (
     per_mille_to_pixels,
@@ -15,7 +16,6 @@ from vlm_perception.models.codecs import (
 )
 from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, qwen_inputs
-from vlm_perception.models.generative import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
@@ -58,7 +58,7 @@ class QwenDialect:
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
-        """See :class:`~vlm_perception.models.generative.Dialect`."""
+        """See :class:`~vlm_perception.models.asking.Dialect`."""
         batch = self._chat(image_rgb, prompt, placement)
         _, rows, columns = (int(value) for value in batch["image_grid_thw"][0])
         side = int(self._chat.image_processor.patch_size)
@@ -112,7 +112,7 @@ class QwenDialect:
             "Spot all the text in the image line by line and report it in JSON format, as a list of "
             '{"bbox_2d": [x1, y1, x2, y2], "text_content": the text}.'
         )
-        return Ask(prompt, self._places)
+        return Ask(prompt, self._places, listed=True)
 
     def point(self, phrase: str) -> Ask | None:
         """Points in JSON."""
@@ -120,7 +120,7 @@ class QwenDialect:
             f'Point to every "{phrase}" in the image. Report the points in JSON format, as a list of '
             '{"point_2d": [x, y], "label": the name}.'
         )
-        return Ask(prompt, self._places)
+        return Ask(prompt, self._places, listed=True)
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The prompt that locates; a token for every 2 x 2 patches."""

@@ -1,0 +1,168 @@
+"""What a model that answers in words said and could not be read: it is told, and is no "there is none"."""
+
+import pytest
+import torch
+from test_generative import answer_with, image_of
+
+from vlm_perception.models.base import TellsUnread
+from vlm_perception.models.factory import build_model
+from vlm_perception.types import ModelError
+
+BOX = '{"bbox_2d": [0, 0, 500, 500], "label": "mug"}'
+
+
+@pytest.fixture(scope="module")
+def model_of(tiny_checkpoints):
+    cache = {}
+
+    def get(kind):
+        if kind not in cache:
+            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"max_new_tokens": 4})
+        return cache[kind]
+
+    return get
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        ("qwen3_vl", "I am sorry, I cannot help.", "'I am sorry, I cannot help.'"),
+        ("qwen2_5_vl", "{", "truncated end"),
+        ("internvl", "there is no such thing", "no coordinates in"),
+        ("florence2", "sorry", "'sorry'"),
+        ("florence2", "mug<loc_5><loc_6>", "left-over location tokens"),
+        ("paligemma", "sorry", "no location tokens in 'sorry'"),
+        ("kosmos-2", "<object><patch_index_0044>", "cut off"),
+    ],
+)
+def test_unreadable_answers_are_told(model_of, monkeypatch, kind, text, why):
+    model = model_of(kind)
+    assert isinstance(model, TellsUnread)
+    answer_with(monkeypatch, model, text)
+    assert model.detect([image_of(), image_of()], ["mug"]) == [[], []]
+    assert [len(unread) for unread in model.unread] == [1, 1]
+    (unread,) = model.unread[1]
+    assert (unread.phrases, unread.partly) == (("mug",), False)
+    assert why in unread.why
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("qwen3_vl", "[]"),
+        ("qwen3_vl", f"[{BOX}]"),
+        ("kosmos-2", " on<phrase> a table</phrase><object><patch_index_0000><patch_index_0033></object>"),
+        ("kosmos-2", " on<phrase> a table</phrase><object><patch_index_00"),
+    ],
+)
+def test_a_clear_answer_leaves_nothing_unread(model_of, monkeypatch, kind, text):
+    model = model_of(kind)
+    answer_with(monkeypatch, model, "sorry" if kind != "kosmos-2" else "<object><patch_index_0044>")
+    model.detect([image_of()], ["mug"])
+    assert model.unread[0]
+    answer_with(monkeypatch, model, text)
+    model.detect([image_of()], ["mug"])
+    assert model.unread == ((),)
+
+
+def test_phrases_that_were_asked_one_by_one_are_lost_one_by_one(model_of, monkeypatch):
+    model = model_of("internvl")
+    answers = iter(["<ref>mug</ref><box>[[10, 20, 30, 40]]</box>", "what plate?"])
+    answer_with(monkeypatch, model, "x")
+    monkeypatch.setattr(model._dialect, "decode", lambda *_: next(answers))
+    (found,) = model.detect([image_of()], ["mug", "plate"])
+    assert [d.phrase for d in found] == ["mug"]
+    assert [(u.phrases, u.why) for u in model.unread[0]] == [(("plate",), "no coordinates in 'what plate?'")]
+
+
+# --------------------------------------------------------------------------- cut off
+
+
+def test_an_answer_that_was_cut_off_says_so(model_of, monkeypatch):
+    model = model_of("qwen3_vl")
+    told = "cut off at 4 tokens; raise max_new_tokens"
+    answer_with(monkeypatch, model, f"[{BOX}", ended=False)
+    (found,) = model.detect([image_of()], ["mug"])
+    assert len(found) == 1
+    (unread,) = model.unread[0]
+    assert (unread.partly, told in unread.why) == (True, True)
+    said = model.caption(image_of())
+    assert told in said.lost[0]
+    answer_with(monkeypatch, model, f"[{BOX}]")
+    model.detect([image_of()], ["mug"])
+    assert model.unread == ((),)
+
+
+@pytest.mark.parametrize("kind", ["florence2", "paligemma", "qwen3_vl"])
+@pytest.mark.parametrize("beams", [1, 2])
+def test_real_generation_knows_whether_it_ended(tiny_checkpoints, kind, beams):
+    options = {"max_new_tokens": 4, "num_beams": beams}
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu", options=options)
+    cut = any("cut off at 4 tokens" in line for line in model.caption(image_of()).lost)
+    assert cut is not ended_by_itself(model, image_of())
+    with torch.no_grad():  # now nothing but the end is likely
+        bias = torch.zeros(model._model.get_output_embeddings().weight.shape[0])
+        bias[model._model.generation_config.eos_token_id] = 1e4
+        head = model._model.get_output_embeddings()
+        head.register_forward_hook(lambda _m, _i, out: out + bias.to(out))
+    assert model.caption(image_of()).lost == ()
+
+
+def ended_by_itself(model, image):
+    """The library's own count, by letting it go on: an answer of fewer tokens than allowed has ended."""
+    encoded = model._dialect.encode(image, model._dialect.caption().prompt, model.placement)
+    whole = model._model.generate(**encoded.inputs, **model._arguments)[0].tolist()
+    start = 1 if model._model.config.is_encoder_decoder else encoded.inputs["input_ids"].shape[1]
+    return model._model.generation_config.eos_token_id in whole[start:]
+
+
+def test_where_kosmos_stops_after_its_object_is_of_no_account(model_of, monkeypatch):
+    model = model_of("kosmos-2")
+    answer_with(monkeypatch, model, "<object><patch_index_0000><patch_index_0033></object> on a", ended=False)
+    (found,) = model.detect([image_of()], ["mug"])
+    assert (len(found), model.unread) == (1, ((),))
+    answer_with(monkeypatch, model, "<object><patch_index_0000>", ended=False)
+    model.detect([image_of()], ["mug"])
+    assert "cut off" in model.unread[0][0].why
+
+
+# --------------------------------------------------------------------------- words
+
+
+def test_a_reader_of_places_tells_no_markup(model_of, monkeypatch):
+    model = model_of("qwen3_vl")
+    for text in ("[]", "```json\n[]\n```", '[{"bbox_2d": [1, 2, 3, 4], "text_con'):
+        answer_with(monkeypatch, model, text)
+        assert model.read_text(image_of()).text == ""
+    answer_with(monkeypatch, model, '[{"bbox_2d": [1, 2, 3, 4], "text_content": "MILK"}]')
+    assert model.read_text(image_of()).text == "MILK"
+    answer_with(monkeypatch, model, '[{"point_2d": [1, 2], "label": "handle"}]')
+    assert model.point(image_of(), "handle").text == "handle"
+
+
+def test_kosmos_says_nothing_when_it_adds_nothing_to_the_prompt(model_of, monkeypatch):
+    model = model_of("kosmos-2")
+    answer_with(monkeypatch, model, "")
+    assert model.caption(image_of()).text == ""
+    answer_with(monkeypatch, model, " a mug")
+    assert model.caption(image_of()).text == "An image of a mug"
+
+
+@pytest.mark.parametrize("words", ["There are none.", "This isn't in the image.", "There is no red mug."])
+def test_molmo_says_in_words_that_there_is_none(tiny_checkpoints, monkeypatch, words):
+    model = build_model(str(tiny_checkpoints("molmo2")), device="cpu", options={"max_new_tokens": 4})
+    answer_with(monkeypatch, model, words)
+    said = model.point(image_of(), "red mug")
+    assert (said.mentions, said.lost) == ((), ())
+    answer_with(monkeypatch, model, "Sorry.")
+    assert "'Sorry.'" in model.point(image_of(), "red mug").lost[0]
+
+
+def test_a_damaged_network_is_an_error(tiny_checkpoints):
+    """Its first token would be as good an answer as any other."""
+    for options in ({}, {"num_beams": 2}):
+        model = build_model(str(tiny_checkpoints("qwen3_vl")), device="cpu", options={"max_new_tokens": 2, **options})
+        with torch.no_grad():
+            model._model.get_output_embeddings().weight.fill_(float("nan"))
+        with pytest.raises(ModelError, match=r"not numbers \(NaN\).*dtype:=float32"):
+            model.detect([image_of()], ["mug"])

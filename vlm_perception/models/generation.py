@@ -1,0 +1,69 @@
+"""Running a text-generating network: its tokens, how sure it was of them, and whether it came to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from vlm_perception.models.runtime import Placement, inference
+from vlm_perception.types import ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """One answer.
+
+    Attributes:
+        tokens: (L,) ids as ``generate`` returns them; of decoder-only networks the prompt comes first.
+        score: geometric mean of the probabilities of the answer's tokens, in [0, 1].
+        cut_off: it was ended by ``max_new_tokens`` and not by the network.
+    """
+
+    tokens: Any
+    score: float
+    cut_off: bool
+
+
+def generate(
+    name: str, model: Any, inputs: Mapping[str, Any], arguments: Mapping[str, Any], placement: Placement
+) -> Generated:
+    """Let a network answer.
+
+    Args:
+        name: the model, for messages.
+        model: of ``transformers``, with ``generate``.
+        inputs: of ``generate``, with ``input_ids``.
+        arguments: ``max_new_tokens`` and the like.
+        placement: where it runs.
+
+    Raises:
+        ModelError: its scores are not numbers.
+    """
+    with inference(placement):
+        output = model.generate(**inputs, **arguments, output_scores=True, return_dict_in_generate=True)
+    tokens = output.sequences[0]
+    return Generated(tokens, _score(name, model, output), _cut_off(model, output, arguments["max_new_tokens"]))
+
+
+def _score(name: str, model: Any, output: Any) -> float:
+    if getattr(output, "sequences_scores", None) is not None:  # beam search: mean log probability already
+        steps = output.sequences_scores[:1].float()
+    else:
+        steps = model.compute_transition_scores(output.sequences, output.scores, normalize_logits=True)[0].float()
+    if steps.isnan().any():
+        raise ModelError(
+            f"'{name}' gave scores that are not numbers (NaN): its weights are damaged, or too large for half precision. "
+            "Download it again, or try dtype:=float32"
+        )
+    finite = steps[steps.isfinite()]
+    return float(finite.mean().exp().clamp(0.0, 1.0)) if len(finite) else 0.0
+
+
+def _cut_off(model: Any, output: Any, max_new_tokens: int) -> bool:
+    new = len(output.scores)
+    if new < max_new_tokens:
+        return False
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    ends = ends if isinstance(ends, (list, tuple)) else [ends]
+    return not any(token in ends for token in output.sequences[0, -new:].tolist())
