@@ -9,7 +9,8 @@ from vlm_perception.evaluation.bench import bench_model, main
 from vlm_perception.evaluation.random_weights import RECIPES, network_config, random_checkpoint
 from vlm_perception.models import registry
 from vlm_perception.models.factory import FAMILIES, build_model
-from vlm_perception.models.loading import missing_modules, torchvision_works
+from vlm_perception.models.loading import torchvision_works
+from vlm_perception.models.runtime import missing_modules
 from vlm_perception.types import ModelError
 
 TOWER = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

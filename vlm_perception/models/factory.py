@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from vlm_perception.models import heatmap_grounder
 from vlm_perception.models.base import GroundingModel, Segmenter
-from vlm_perception.models.loading import Checkpoint, missing_modules
+from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
 from vlm_perception.models.options_table import check_options
 from vlm_perception.models.registry import ModelEntry, load_registry
-from vlm_perception.models.runtime import choose_placement
+from vlm_perception.models.runtime import choose_placement, missing_modules
 from vlm_perception.types import ModelError
 
 

@@ -1,34 +1,22 @@
-"""Checkpoints from a folder or the hub, and loading errors that say what to do next."""
+"""Checkpoints from a folder or the hub: their files, weights, processors and tokenizers."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import json
-import operator
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from vlm_perception.models.runtime import Placement, first_line, import_torch, import_transformers
+from vlm_perception.models.hub_cache import holds_tokenizer
+from vlm_perception.models.loading_errors import CheckpointError, explain, is_missing_package, listing
+from vlm_perception.models.runtime import Placement, import_torch, import_transformers
+from vlm_perception.models.weights import compile_methods, quantisation, refuse_partial, to_device
 from vlm_perception.types import ModelError
 
-_UNREACHABLE = (
-    "ConnectError",
-    "ConnectionError",
-    "ConnectTimeout",
-    "HfHubHTTPError",
-    "HTTPError",
-    "LocalEntryNotFoundError",
-    "MaxRetryError",
-    "NameResolutionError",
-    "OfflineModeIsEnabled",
-    "ProxyError",
-    "ReadTimeout",
-    "TimeoutException",
-)
+_WITH_WORDS: Final = ("AutoTokenizer", "AutoProcessor")
 
 
 @dataclass(frozen=True)
@@ -39,11 +27,14 @@ class Checkpoint:
         name: what the user called it.
         location: a local folder, or a hub id.
         offline: never go to the network, even for a hub id.
+        offline_choice: what the user said about that (None: nothing), for other checkpoints that this one's options
+            name; ``offline`` may follow from what is in the cache.
     """
 
     name: str
     location: str
     offline: bool = False
+    offline_choice: bool | None = None
 
     @property
     def is_local(self) -> bool:
@@ -78,7 +69,7 @@ class Checkpoint:
             if config is None:
                 raise ModelError(
                     f"folder '{self.location}' holds no config.json, so it is no checkpoint in hub layout; "
-                    f"it holds: {_listing(Path(self.location))}"
+                    f"it holds: {listing(Path(self.location))}"
                 )
             return config
         transformers = import_transformers()
@@ -87,7 +78,7 @@ class Checkpoint:
                 self.location, local_files_only=self.offline
             )
         except Exception as error:
-            raise ModelError(self.explain(error)) from error
+            raise self.failure(error) from error
         if not config:
             raise ModelError(
                 f"'{self.location}' has no config.json on the hub, so it is no transformers model"
@@ -98,80 +89,50 @@ class Checkpoint:
         """``auto_class.from_pretrained`` on these files.
 
         Raises:
-            ModelError: whatever goes wrong, explained.
+            ModelError: whatever goes wrong, explained; a tokenizer that knows no word is wrong.
         """
         try:
-            return auto_class.from_pretrained(self.location, local_files_only=self.offline, **options)
+            loaded = auto_class.from_pretrained(self.location, local_files_only=self.offline, **options)
         except Exception as error:
-            raise ModelError(self.explain(error)) from error
+            if getattr(auto_class, "__name__", "") in _WITH_WORDS and self.is_local and not self._holds_tokenizer():
+                raise self._wordless() from error
+            raise self.failure(error) from error
+        if _speechless(loaded):
+            raise self._wordless()
+        return loaded
+
+    def _holds_tokenizer(self) -> bool:
+        return holds_tokenizer({path.name for path in Path(self.location).iterdir()})
+
+    def _wordless(self) -> CheckpointError:
+        held = f"; the folder holds: {listing(Path(self.location))}" if self.is_local else ""
+        return CheckpointError(
+            f"cannot load '{self.name}': its tokenizer (tokenizer.json, vocab.json or the like) is missing, so it would "
+            f"know no word. {self.again()}{held}"
+        )
+
+    def failure(self, error: BaseException) -> ModelError:
+        """What to raise for a loading error."""
+        kind = ModelError if is_missing_package(error) else CheckpointError
+        return kind(self.explain(error))
 
     def explain(self, error: BaseException) -> str:
         """Say what a loading error means and what to do about it."""
-        names = {type(link).__name__ for link in _chain(error)}
-        text = " ".join(str(link) for link in _chain(error))
-        what = f"cannot load '{self.name}'"
-        if self.name != self.location:
-            what += f" from '{self.location}'"
-        if "GatedRepoError" in names or "gated repo" in text:
-            return (
-                f"{what}: its licence has to be accepted first. Log in at https://huggingface.co/{self.location}, "
-                "accept the licence, then run `hf auth login` on this machine"
-            )
-        if isinstance(error, ImportError) or "ImportError" in names or "ModuleNotFoundError" in names:
-            missing = next((m for m in _OPTIONAL if m in text.lower()), "")
-            hint = f"pip install {missing}" if missing else first_line(error)
-            return f"{what}: a Python package is missing or broken ({hint}): {first_line(error)}"
+        return explain(error, self.name, self.location, offline=self.offline)
+
+    def again(self) -> str:
+        """What to do to have its files whole."""
         if self.is_local:
-            return (
-                f"{what}: {first_line(error)} ({type(error).__name__}); "
-                f"the folder holds: {_listing(Path(self.location))}"
-            )
-        if "RepositoryNotFoundError" in names and not self.offline:
-            return f"{what}: the hub has no such repository, or it is private (then run `hf auth login`)"
-        if self.offline or names & set(_UNREACHABLE) or "offline" in text or "couldn't connect" in text.lower():
-            why = "offline mode is on" if self.offline or _env_offline() else "the hub cannot be reached"
-            return (
-                f"{what}: {why} and the files are not in the cache. On a machine with network run "
-                f"`hf download {self.location} --local-dir FOLDER`, copy FOLDER here and give its path as "
-                "the model"
-            )
-        return f"{what}: {type(error).__name__}: {first_line(error)}"
+            return "Copy or download that folder again, whole"
+        return f"Run `hf download {self.location}` again, until it ends without an error"
 
 
-_OPTIONAL = (
-    "torchvision",
-    "timm",
-    "accelerate",
-    "bitsandbytes",
-    "sentencepiece",
-    "einops",
-    "tiktoken",
-    "num2words",
-    "pillow",
-)
-
-
-def _env_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON")
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    links: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in links:
-        links.append(current)
-        current = current.__cause__ or current.__context__
-    return links
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
-    return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "") if names else "nothing"
-
-
-def missing_modules(names: tuple[str, ...]) -> list[str]:
-    """Those of ``names`` that cannot be found, without importing any."""
-    return [name for name in names if importlib.util.find_spec(name) is None]
+def _speechless(loaded: Any) -> bool:
+    """Whether it is, or holds, a tokenizer with no words: of missing files the library makes one of marks only."""
+    tokenizer = getattr(loaded, "tokenizer", loaded)
+    if not hasattr(tokenizer, "get_vocab") or not hasattr(tokenizer, "all_special_tokens"):
+        return False
+    return not set(tokenizer.get_vocab()) - set(tokenizer.get_added_vocab()) - set(tokenizer.all_special_tokens)
 
 
 def load_weights(
@@ -195,7 +156,7 @@ def load_weights(
         hot: the methods that the caller calls, as paths from the model: what ``compile`` compiles.
 
     Raises:
-        ModelError: as :meth:`Checkpoint.load`, or a quantisation that this machine cannot do.
+        ModelError: as :meth:`Checkpoint.load`, weights are missing, or a quantisation that this machine cannot do.
     """
     torch = import_torch()
     arguments: dict[str, Any] = {
@@ -205,54 +166,18 @@ def load_weights(
         arguments["attn_implementation"] = options["attn_implementation"]
     bits = [name for name in ("load_in_8bit", "load_in_4bit") if options.get(name)]
     if bits:
-        arguments["quantization_config"] = _quantisation(checkpoint.name, bits, placement)
+        arguments["quantization_config"] = quantisation(checkpoint.name, bits, placement)
         arguments["device_map"] = {"": placement.device}
         arguments["dtype"] = getattr(torch, placement.dtype)
-    model = checkpoint.load(auto_class, **arguments)
+    # Sizes that differ are reported too, then, instead of an error that names none.
+    model, report = checkpoint.load(auto_class, output_loading_info=True, ignore_mismatched_sizes=True, **arguments)
+    refuse_partial(model, report, checkpoint.name, again=checkpoint.again())
     if not bits:
-        model = _to_device(model, checkpoint.name, placement)
+        model = to_device(model, checkpoint.name, placement)
     model.eval()
     if options.get("compile"):
-        _compile(model, hot, options["compile"], checkpoint.name)
+        compile_methods(model, hot, options["compile"], checkpoint.name)
     return model
-
-
-def _compile(model: Any, hot: Sequence[str], backend: object, name: str) -> None:
-    torch = import_torch()
-    if backend is not True and backend not in torch._dynamo.list_backends(exclude_tags=()):  # noqa: SLF001
-        known = ", ".join(torch._dynamo.list_backends())  # noqa: SLF001
-        raise ModelError(f"'{name}': option 'compile' must be true, false or one of {known}, got {backend!r}")
-    for path in hot:
-        owner, _, method = path.rpartition(".")
-        part = operator.attrgetter(owner)(model) if owner else model
-        chosen = {} if backend is True else {"backend": backend}
-        setattr(part, method, torch.compile(getattr(part, method), **chosen))
-
-
-def _quantisation(name: str, bits: list[str], placement: Placement) -> Any:
-    if len(bits) > 1:
-        raise ModelError(f"'{name}': load_in_8bit and load_in_4bit exclude each other")
-    if not placement.on_gpu:
-        raise ModelError(f"'{name}': {bits[0]} needs a CUDA GPU, the device is '{placement.device}'")
-    missing = missing_modules(("bitsandbytes", "accelerate"))
-    if missing:
-        raise ModelError(f"'{name}': {bits[0]} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
-    return import_transformers().BitsAndBytesConfig(**{bits[0]: True})
-
-
-def _to_device(model: Any, name: str, placement: Placement) -> Any:
-    torch = import_torch()
-    try:
-        return model.to(placement.device)
-    except torch.OutOfMemoryError:
-        pass
-    except RuntimeError as error:
-        raise ModelError(f"cannot move '{name}' to {placement.device}: {first_line(error)}") from error
-    del model
-    raise ModelError(
-        f"'{name}' does not fit into the memory of {placement.device}. "
-        "Use a smaller model, load_in_8bit / load_in_4bit, or device:=cpu"
-    )
 
 
 def load_image_processor(checkpoint: Checkpoint) -> Any:

@@ -37,7 +37,6 @@ CLASSES: Final[Mapping[str, str]] = {
     "sam2_video": "Sam2Model",
     "edgetam": "EdgeTamModel",
     "edgetam_video": "EdgeTamModel",
-    "sam3": "Sam3TrackerModel",
     "sam3_video": "Sam3TrackerModel",
     "sam3_tracker": "Sam3TrackerModel",
     "sam3_tracker_video": "Sam3TrackerModel",
@@ -183,6 +182,11 @@ def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Option
         ModelError: it cannot be loaded, or is of another family.
     """
     model_type = str(checkpoint.config().get("model_type", ""))
+    if model_type == "sam3":
+        raise ModelError(
+            f"'{checkpoint.name}' (sam3) holds SAM 3's detector alone, which takes phrases and no boxes: use it as the "
+            "model. A checkpoint of 'sam3_video', as the hub has it, is a segmenter too"
+        )
     if model_type not in CLASSES:
         raise ModelError(f"'{checkpoint.name}' is a '{model_type}', not one of {', '.join(CLASSES)}")
     model = load_weights(

@@ -1,4 +1,4 @@
-"""What every torch-backed family shares: device, precision, out-of-memory, loading errors.
+"""What every torch-backed family shares: device, precision, out-of-memory, what is installed.
 
 Nothing here imports torch until a function is called.
 """
@@ -6,6 +6,7 @@ Nothing here imports torch until a function is called.
 from __future__ import annotations
 
 import gc
+import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ def import_transformers() -> Any:
             "pip install transformers"
         ) from error
     return transformers
+
+
+def missing_modules(names: Sequence[str]) -> list[str]:
+    """Those of ``names`` that cannot be found, without importing any."""
+    return [name for name in names if importlib.util.find_spec(name) is None]
 
 
 def first_line(error: BaseException) -> str:

@@ -19,9 +19,8 @@ from vlm_perception.evaluation.random_weights.detectors import DETECTORS
 from vlm_perception.evaluation.random_weights.recipe import Recipe
 from vlm_perception.evaluation.random_weights.segmenters import SEGMENTERS
 from vlm_perception.evaluation.random_weights.writers import WRITERS
-from vlm_perception.models.loading import missing_modules
 from vlm_perception.models.registry import ModelEntry, load_registry
-from vlm_perception.models.runtime import import_torch, import_transformers
+from vlm_perception.models.runtime import import_torch, import_transformers, missing_modules
 from vlm_perception.types import ModelError
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType({**DETECTORS, **SEGMENTERS, **WRITERS})
