@@ -48,6 +48,26 @@ def test_a_segmenter_that_cannot_be_loaded(seeing):
     assert status(seeing.say("the red cube")) is Status.SUCCEEDED
 
 
+def test_options_of_the_segmenter_are_a_parameter(seeing):
+    seeing.set(segmenter_options=["multimask=false"])
+    result = seeing.say("the red cube")
+    assert status(result) is Status.MODEL_ERROR
+    assert "'depth-grabcut' has no option 'multimask'" in result.message
+    assert "set the parameter 'segmenter'" in result.message
+    assert status(seeing.say("the red cube")) is Status.SUCCEEDED, "with what was there before"
+    seeing.set(segmenter_options=[""])
+    assert status(seeing.say("the red cube")) is Status.SUCCEEDED
+
+
+def test_a_model_that_is_swapped_in_is_warmed_up(seeing):
+    """The first command is its second call."""
+    seeing.set(model="tells")
+    seeing.wait(lambda: (d := seeing.diagnostic("model")) and d.message == "'tells' is ready")
+    (target,) = seeing.say("the red cube").targets
+    assert target.label.startswith("call 2 ")
+    seeing.set(model="colors")
+
+
 def test_commands_wait_for_the_model_that_was_asked_for(seeing):
     seeing.set(model="loads-slowly:0.5")
     result = seeing.say("the red cube")

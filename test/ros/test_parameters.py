@@ -18,7 +18,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "perception.yaml"
 
 def test_the_file_holds_every_default():
     in_file = yaml.safe_load(CONFIG.read_text())["/**"]["ros__parameters"]
-    for name in ("cameras", "model_options"):
+    for name in ("cameras", "model_options", "segmenter_options"):
         in_file[name] = parameters.to_names(in_file[name])
     assert in_file == asdict(parameters.Settings())
 
@@ -53,10 +53,11 @@ def test_every_way_to_write_an_empty_list_is_empty(empty):
     assert parameters.to_names(empty) == ()
 
 
-def test_model_options_are_names_and_values():
-    assert parameters.check([Parameter("model_options", value=["compile=true", "boxes_from=heatmap"])]).successful
+@pytest.mark.parametrize("parameter", ["model_options", "segmenter_options"])
+def test_options_are_names_and_values(parameter):
+    assert parameters.check([Parameter(parameter, value=["compile=true", "boxes_from=heatmap"])]).successful
     for wrong in ("compile", "=true", "a=[1"):
-        result = parameters.check([Parameter("model_options", value=["compile=true", wrong])])
+        result = parameters.check([Parameter(parameter, value=["compile=true", wrong])])
         assert not result.successful
         assert wrong in result.reason
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -14,26 +14,35 @@ from vlm_perception.pipeline import Pipeline, PipelineSettings
 from vlm_perception.types import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vlm_perception.models.base import GroundingModel, Segmenter
     from vlm_perception.ros.parameters import Settings
 
+_Model = TypeVar("_Model")
 _WARM_UP_SIZE = (480, 640, 3)
 _WARM_UP_BOX = (280.0, 200.0, 360.0, 280.0)
 
 
 @dataclass(frozen=True)
-class _Spec:
-    """What a pipeline is built from."""
+class _Half:
+    """What one of a pipeline's two models is built from."""
 
-    model: str
-    segmenter: str
+    name: str
+    options: tuple[str, ...]
     device: str
     dtype: str
-    model_options: tuple[str, ...]
+
+    def build(self, build: Callable[..., _Model]) -> _Model:
+        """The model, by :func:`build_model` or :func:`build_segmenter`."""
+        options = dict(map(parse_option, self.options))
+        return build(self.name, device=self.device, dtype=self.dtype, options=options)
 
 
 class ModelSlot:
     """At most one pipeline, what it was built from, and what went wrong. Used by the worker's thread only.
+
+    Of its two models only the one that is to change is built anew; the old one is let go when the new one is there.
 
     Attributes (read by the diagnostics):
         pipeline: None until a model was loaded.
@@ -46,32 +55,41 @@ class ModelSlot:
         self.loading = ""
         self.failure = ""
         self.load_s = 0.0
-        self._spec: _Spec | None = None
+        self._built: tuple[_Half, _Half] | None = None
         self._unreported = False
+        self._failed = "model"
+        self._warm: tuple[object, object, int] | None = None
 
     @property
     def name(self) -> str:
         """The model in use; "" when there is none."""
         return self.pipeline.model.name if self.pipeline is not None else ""
 
-    def use(self, settings: Settings) -> None:
+    def use(self, settings: Settings) -> str:
         """Make the pipeline what the parameters say; cheap when it already is.
+
+        Returns:
+            What was loaded anew, in words; "" for nothing.
 
         Raises:
             ModelError: it cannot be loaded; what was loaded before stays in use.
         """
-        spec = _Spec(
-            settings.model, settings.segmenter, settings.device, settings.dtype, settings.model_options
+        where = (settings.device, settings.dtype)
+        wanted = (
+            _Half(settings.model, settings.model_options, *where),
+            _Half(settings.segmenter, settings.segmenter_options, *where),
         )
-        if self.pipeline is None or spec != self._spec:
-            self._load(spec)
+        loaded = self._load(*wanted) if self.pipeline is None or wanted != self._built else ""
         self.failure, self._unreported = "", False
         if self.pipeline is not None:
             threshold = settings.score_threshold if settings.score_threshold >= 0 else None
             self.pipeline.settings = PipelineSettings(score_threshold=threshold)
+        return loaded
 
     def warm_up(self, images: int = 1) -> None:
         """One throw-away detection and mask, so that the first command does not pay for lazy initialisation.
+
+        Nothing is done twice: after a swap only what is new is warmed up.
 
         Args:
             images: how many a command will have: what a GPU prepares depends on the size of the batch.
@@ -81,11 +99,14 @@ class ModelSlot:
         """
         if self.pipeline is None:
             return
+        model, segmenter = self.pipeline.model, self.pipeline.segmenter
+        warm_model, warm_segmenter, warm_images = self._warm or (None, None, 0)
         blank = np.full(_WARM_UP_SIZE, 127, np.uint8)
-        if self.pipeline.model.capabilities.detects:
-            self.pipeline.model.detect([blank] * images, ["box"], threshold=0.99)
-        if self.pipeline.segmenter is not None:
-            self.pipeline.segmenter.segment(blank, [_WARM_UP_BOX])
+        if model.capabilities.detects and (model is not warm_model or images != warm_images):
+            model.detect([blank] * images, ["box"], threshold=0.99)
+        if segmenter is not None and segmenter is not warm_segmenter:
+            segmenter.segment(blank, [_WARM_UP_BOX])
+        self._warm = (model, segmenter, images)
 
     def take_failure(self) -> str:
         """Why the asked-for model is not in use, once per failure while an older one can answer, always otherwise."""
@@ -96,42 +117,50 @@ class ModelSlot:
         self._unreported = False
         return (
             f"{self.failure} '{self.name}' is still loaded and answers from the next command on;"
-            " set the parameter 'model' to what you want."
+            f" set the parameter '{self._failed}' to what you want."
         )
 
     def close(self) -> None:
         """Free the memory."""
-        pipeline, self.pipeline, self._spec = self.pipeline, None, None
+        pipeline, self.pipeline, self._built, self._warm = self.pipeline, None, None, None
         self.failure, self._unreported = "", False
         if pipeline is not None:
             _close(pipeline.model, pipeline.segmenter)
 
-    def _load(self, spec: _Spec) -> None:
+    def _load(self, model_half: _Half, segmenter_half: _Half) -> str:
+        """Load what is not as it is wanted; says what that was."""
         started = time.monotonic()
-        self.loading = spec.model
-        model: GroundingModel | None = None
+        old, built = self.pipeline, self._built or (None, None)
+        keep_model = old is not None and model_half == built[0]
+        keep_segmenter = old is not None and segmenter_half == built[1]
+        model: GroundingModel | None = old.model if old is not None and keep_model else None
         try:
-            model = build_model(
-                spec.model, device=spec.device, dtype=spec.dtype, options=dict(map(parse_option, spec.model_options))
-            )
-            segmenter = build_segmenter(spec.segmenter, device=spec.device, dtype=spec.dtype)
+            self._failed, self.loading = "model", model_half.name
+            if model is None:
+                model = model_half.build(build_model)
+            self._failed, self.loading = "segmenter", segmenter_half.name
+            segmenter = old.segmenter if old is not None and keep_segmenter else segmenter_half.build(build_segmenter)
         except Exception as error:  # noqa: BLE001 -- a model's code is not ours, and the node has to outlive it
             reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-            what = f"Model '{spec.model}'" if model is None else f"Segmenter '{spec.segmenter}'"
-            if model is not None:
-                _close(model, None)
+            if model is not None and not keep_model:
+                model.close()
+            what = f"{self._failed.capitalize()} '{self.loading}'"
             self.failure, self._unreported = f"{what} could not be loaded: {reason}", True
             raise ModelError(self.failure) from error
         finally:
             self.loading = ""
-        old, self.pipeline, self._spec = self.pipeline, Pipeline(model, segmenter), spec
+        self.pipeline, self._built = Pipeline(model, segmenter), (model_half, segmenter_half)
         self.load_s = time.monotonic() - started
         if old is not None:
-            _close(old.model, old.segmenter)
+            _close(None if keep_model else old.model, None if keep_segmenter else old.segmenter)
+        anew = [] if keep_model else [f"model '{model_half.name}'"]
+        anew += [] if keep_segmenter else [f"segmenter '{segmenter_half.name}'"]
+        words = " and ".join(anew)
+        return words[:1].upper() + words[1:]
 
 
-def _close(model: GroundingModel, segmenter: Segmenter | None) -> None:
-    model.close()
-    close_segmenter = getattr(segmenter, "close", None)
-    if close_segmenter is not None:
-        close_segmenter()
+def _close(model: GroundingModel | None, segmenter: Segmenter | None) -> None:
+    for part in (model, segmenter):
+        close = getattr(part, "close", None)
+        if close is not None:
+            close()

@@ -32,6 +32,7 @@ class Settings:
     device: str = "auto"
     dtype: str = "auto"
     model_options: tuple[str, ...] = ()
+    segmenter_options: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     target_frame: str = ""
     viewpoint: str = "camera"
@@ -74,6 +75,7 @@ _SPECS: dict[str, _Spec] = {
     "model_options": _Spec(
         "Options of the model, each NAME=VALUE (boxes_from=heatmap, compile=true), over those of config/models.yaml."
     ),
+    "segmenter_options": _Spec("Options of the segmenter, likewise (multimask=false, compile=true)."),
     "cameras": _Spec(
         "Names of the cameras to look through, each with its topics below its name (NAME/color/image_raw ...); empty:"
         " one camera, its topics without a name. Read at configure."
@@ -219,4 +221,5 @@ def _names_problem(parameter: str, names: Sequence[str]) -> str:
 _LIST_PROBLEMS: dict[str, Callable[[str, Sequence[str]], str]] = {
     "cameras": _names_problem,
     "model_options": _options_problem,
+    "segmenter_options": _options_problem,
 }

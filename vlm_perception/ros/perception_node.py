@@ -47,7 +47,7 @@ from vlm_perception.types import CommandError, ModelError, Status
 
 _COMMAND_QOS = QoSProfile(depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 _INPUT_PARAMETERS = ("sync_slop_s", "sync_queue", "image_transport", "depth_transport")
-_MODEL_PARAMETERS = ("model", "segmenter", "device", "dtype", "model_options", "score_threshold")
+_MODEL_PARAMETERS = ("model", "segmenter", "device", "dtype", "model_options", "segmenter_options", "score_threshold")
 # A worker that is inside a model cannot be interrupted; the process does not wait longer than this for it.
 _STOP_S = 1.0
 
@@ -335,15 +335,16 @@ class PerceptionNode(LifecycleNode):
 
     def _load_model(self) -> None:
         """Make the model what the parameters say now."""
-        wanted, before = self._settings.model, self._slot.load_s
         try:
-            self._slot.use(self._settings)
+            loaded = self._slot.use(self._settings)
         except ModelError as error:
             kept = f" '{self._slot.name}' stays in use." if self._slot.name else ""
             self.get_logger().error(f"{error}{kept}")
         else:
-            if self._slot.load_s != before:
-                self.get_logger().info(f"Model '{wanted}' loaded in {self._slot.load_s:.1f} s.")
+            if loaded:
+                self.get_logger().info(f"{loaded} loaded in {self._slot.load_s:.1f} s.")
+            if loaded and self._active:  # behind the commands that wait already: for them it comes too late
+                self._worker.submit(Job(self._warm_up, countable=False))
 
     def _warm_up(self) -> None:
         try:
