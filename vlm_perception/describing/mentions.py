@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from vlm_perception import language
-from vlm_perception.describing.pointing import thing_at
 from vlm_perception.language.captions import parse_claims
 from vlm_perception.models.base import GroundedText, Mention
+from vlm_perception.pointing import thing_at
 from vlm_perception.scene import box_iou
 from vlm_perception.spatial.candidates import GENERIC
 from vlm_perception.stages import Stages

@@ -15,10 +15,10 @@ from vlm_perception import language
 from vlm_perception.describing.checking import Check, check
 from vlm_perception.describing.hyperlinks import hyperlinked
 from vlm_perception.describing.mentions import Tied, tie, tie_words
-from vlm_perception.describing.pointing import PointUv, thing_at
 from vlm_perception.language.captions import Claims, parse_claims
 from vlm_perception.models.base import GroundedText, GroundingModel, Mention, VisionLanguageModel
 from vlm_perception.models.capability import require
+from vlm_perception.pointing import PointUv, thing_at
 from vlm_perception.stages import Stages, demand_depth
 from vlm_perception.types import (
     Answer,
