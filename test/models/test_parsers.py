@@ -1,5 +1,6 @@
 """Parsers against a corpus of broken outputs: salvage what is certain, report the rest, never invent."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,11 +21,12 @@ PARSERS = {
     "florence": lambda text, limits=None: florence.parse_boxes(text),
     "florence_polygons": lambda text, limits=None: florence.parse_polygons(text),
     "florence_quads": lambda text, limits=None: florence.parse_quads(text),
+    "florence_words": lambda text, limits=None: florence.parse_words(text),
     "paligemma": lambda text, limits=None: parse_paligemma(text),
     "kosmos": lambda text, limits=None: parse_kosmos(text),
 }
-LARGEST = {"written": 1000, "points": 100, "molmo": 1000, "florence": 999.5, "florence_polygons": 999, "florence_quads": 999,
-           "paligemma": 1023, "kosmos": 1}  # fmt: skip
+LARGEST = {"written": 1000, "points": 100, "molmo": 1000, "florence": 999.5, "florence_polygons": 999, "florence_quads": 999.5,
+           "florence_words": 0, "paligemma": 1023, "kosmos": 1}  # fmt: skip
 
 
 def cases():
@@ -58,8 +60,12 @@ def test_corpus(kind, case):
 @pytest.mark.parametrize("kind", PARSERS)
 def test_the_corpus_is_larger_than_a_handful(kind):
     cases = yaml.safe_load((CORPUS / f"{kind}.yaml").read_text(encoding="utf-8"))
-    assert len(cases) >= 3
+    assert len(cases) >= 10
     assert any(case.get("problems") for case in cases)
+    assert len({case["name"] for case in cases}) == len(cases)
+    told = " ".join(case["name"] for case in cases)
+    for kind_of_fault in ("cut |truncated", "refusal", "language|script|Chinese", "repeat|circles|again"):
+        assert re.search(kind_of_fault, told), kind_of_fault
 
 
 FRAGMENTS = st.sampled_from(
@@ -76,15 +82,28 @@ def test_no_text_raises_or_leaves_the_range(kind, text):
     parsed = PARSERS[kind](text)
     for place in parsed.places:
         x1, y1, x2, y2 = place.box
-        low = -0.5 if kind == "florence" else 0
+        low = -0.5 if kind in ("florence", "florence_quads") else 0
         assert low <= x1 <= x2 <= LARGEST[kind]
         assert low <= y1 <= y2 <= LARGEST[kind]
 
 
 @pytest.mark.parametrize("kind", PARSERS)
 def test_long_nonsense_is_quick(kind):
-    for text in ('<points coords="' * 3000, "[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<loc0001>" * 5001, "<loc0001><seg001>" * 3000, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000):
+    for text in ('<points coords="' * 3000, "[" * 20000, "{" * 2000, "<loc_1>" * 5001, "<loc0001>" * 5001, "<loc0001><seg001>" * 3000, "<phrase>" * 3000, "(1," * 5000, '{"a":' * 3000, "mug " * 20000, "< " * 20000,
+                 "<loc_1> " * 5001, "<poly>" * 5000, "<poly><loc_1>" * 5000, "<object><patch_index_0001>" * 3000,
+                 "<patch_index_0001>" * 5000, "<loc_" + "9" * 20000 + ">", "<object><patch_index_" + "9" * 20000 + ">",
+                 "<a" * 20000, "</a" * 20000, "<loc_1>mug" * 3000):
         assert isinstance(PARSERS[kind](text).problems, tuple)
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+def test_problems_are_short_enough_for_a_log(kind):
+    nines = "9" * 9000
+    for text in (f"<loc_{nines}>", f"<loc{nines}>" * 4, f"mug<loc_{nines}><loc_1><loc_2><loc_3>", "mug " * 5000,
+                 f"<object><patch_index_{nines}><patch_index_0001></object>", f'<points coords="1 1 {nines} 2">',
+                 f'<points coords="{nines} 1 1 2">', f'{{"bbox_2d": [1, 2, 3, {nines[:400]}]}}',
+                 '{"bbox_2d": [' + "1, " * 3000 + "1]}", f'<point x="{nines}" y="1">lid</point>'):  # fmt: skip
+        assert max((len(problem) for problem in PARSERS[kind](text).problems), default=0) < 300, text[:40]
 
 
 @settings(deadline=None, max_examples=50)

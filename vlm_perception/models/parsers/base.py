@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 _EXCERPT = 60
+_SHOWN = 8  # numbers of a list that is wrong
 # Past the border by at most this share of the range: rounding, not nonsense.
 _SLACK = 0.02
 
@@ -53,6 +54,22 @@ def excerpt(text: str) -> str:
     return repr(line if len(line) <= _EXCERPT else line[:_EXCERPT] + "...")
 
 
+def _as_floats(numbers: Sequence[float]) -> list[float]:
+    """JSON's whole numbers can be larger than any float."""
+    values = []
+    for number in numbers:
+        try:
+            values.append(float(number))
+        except OverflowError:
+            values.append(math.inf if number > 0 else -math.inf)
+    return values
+
+
+def _as_written(values: Sequence[float]) -> str:
+    shown = ", ".join(f"{value:g}" for value in values[:_SHOWN])
+    return shown if len(values) <= _SHOWN else f"{shown}, ..."
+
+
 def check_box(numbers: Sequence[float], limits: tuple[float, float], problems: list[str]) -> Place | None:
     """Order the corners, pull rounding errors back inside, refuse the rest.
 
@@ -64,14 +81,14 @@ def check_box(numbers: Sequence[float], limits: tuple[float, float], problems: l
         limits: largest x and largest y.
         problems: gets a line for whatever is mended or dropped.
     """
-    written = ", ".join(f"{number:g}" for number in numbers)
-    if len(numbers) != 4:
-        problems.append(f"dropped [{written}]: {len(numbers)} numbers are no box")
+    values = _as_floats(numbers)
+    written = _as_written(values)
+    if len(values) != 4:
+        problems.append(f"dropped [{written}]: {len(values)} numbers are no box")
         return None
-    if not all(math.isfinite(number) for number in numbers):
+    if not all(math.isfinite(value) for value in values):
         problems.append(f"dropped [{written}]: not finite")
         return None
-    values = [float(number) for number in numbers]
     for index, value in enumerate(values):
         limit = limits[index % 2]
         if not -_SLACK * limit <= value <= (1.0 + _SLACK) * limit:
@@ -90,25 +107,26 @@ def check_box(numbers: Sequence[float], limits: tuple[float, float], problems: l
 
 def check_point(numbers: Sequence[float], limits: tuple[float, float], problems: list[str]) -> Place | None:
     """As :func:`check_box`, for ``(x, y)``."""
-    written = ", ".join(f"{number:g}" for number in numbers)
-    if len(numbers) != 2 or not all(math.isfinite(number) for number in numbers):
+    given = _as_floats(numbers)
+    written = _as_written(given)
+    if len(given) != 2 or not all(math.isfinite(value) for value in given):
         problems.append(f"dropped [{written}]: no point")
         return None
     values = []
-    for value, limit in zip(numbers, limits, strict=True):
+    for value, limit in zip(given, limits, strict=True):
         if not -_SLACK * limit <= value <= (1.0 + _SLACK) * limit:
             problems.append(f"dropped [{written}]: {value:g} is outside [0, {limit:g}]")
             return None
-        values.append(min(max(float(value), 0.0), limit))
+        values.append(min(max(value, 0.0), limit))
     return Place("", (values[0], values[1], values[0], values[1]), is_point=True)
 
 
 def without_repeats(places: Iterable[Place], problems: list[str]) -> tuple[Place, ...]:
-    """Each (label, box) once; generation that runs in circles repeats itself."""
-    kept: dict[tuple[str, tuple[float, ...]], Place] = {}
+    """Each label with its box and outlines once; generation that runs in circles repeats itself."""
+    kept: dict[tuple[object, ...], Place] = {}
     repeats = 0
     for place in places:
-        key = (place.label.lower(), place.box)
+        key = (place.label.lower(), place.box, place.polygons)
         if key in kept:
             repeats += 1
         else:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from vlm_perception.models.parsers.base import Parsed, Place, check_point, excerpt, without_repeats
 from vlm_perception.models.parsers.written import parse_points
 
-_TAG = re.compile(r"<points?\b[^<>]*?\bcoords\s*=\s*\"([^\"<>]*)(\"[^<>]*>)?([^<]*)")
+_TAG = re.compile(r"<points?\b[^<>]*?\bcoords\s*=\s*[\"']([^\"'<>]*)([\"'][^<>]*>)?([^<]*)")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _LIMITS = (1000.0, 1000.0)
 
 
@@ -47,16 +48,16 @@ def _group(group: str, problems: list[str], *, cut: bool) -> list[Place]:
     tokens = group.replace(":", " ").replace(",", " ").split()
     if not tokens:
         return []
-    if not all(re.fullmatch(r"\d+(?:\.\d+)?", token) for token in tokens):
-        problems.append(f"dropped '{excerpt(group)}': not all of it are numbers")
+    if not all(_NUMBER.fullmatch(token) for token in tokens):
+        problems.append(f"dropped {excerpt(group)}: not all of it are numbers")
         return []
     if float(tokens[0]) != 1:
-        problems.append(f"dropped '{excerpt(group)}': it speaks of image {tokens[0]}, and there is one")
+        problems.append(f"dropped {excerpt(group)}: it speaks of image {tokens[0][:9]}, and there is one")
         return []
     rest = tokens[1:]
     whole = len(rest) // 3 - (1 if cut and len(rest) % 3 == 0 else 0)
     if len(rest) != 3 * whole:
-        problems.append(f"dropped the end of '{excerpt(group)}': not a whole id, x, y")
+        problems.append(f"dropped the end of {excerpt(group)}: not a whole id, x, y")
     found: list[Place] = []
     for start in range(0, 3 * max(whole, 0), 3):
         place = check_point((float(rest[start + 1]), float(rest[start + 2])), _LIMITS, problems)

@@ -12,6 +12,7 @@ from vlm_perception.models.parsers.base import Parsed, Place, check_box, excerpt
 MASK_CODES = 16
 _LAST_BIN = PALIGEMMA_BINS - 1
 _LAST_CODE = 127
+_SHOWN = 8  # tokens of a box, and digits of a token, in a message
 _MARKUP = re.compile(r"</?s>|<pad>|<eos>|<bos>")
 _LOC = re.compile(r"<loc([^<>]*)>")
 _SEG = re.compile(r"<seg([^<>]*)>")
@@ -81,7 +82,7 @@ def _objects(entry: str, problems: list[str]) -> list[_Object]:
 def _place(item: _Object, entry: str, problems: list[str]) -> Place | None:
     bins = _numbers(item.bins, digits=4, last=_LAST_BIN)
     if bins is None or len(bins) != 4:
-        written = ", ".join(item.bins[:8])
+        written = ", ".join(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..." for text in item.bins[:_SHOWN])
         problems.append(
             f"dropped {excerpt(entry)}: {len(item.bins)} location tokens [{written}], "
             f"expected four in [0, {_LAST_BIN}]"
