@@ -8,34 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vlm_perception import cli_describe
-from vlm_perception.models.options import parse_option
+from vlm_perception import cli_describe, cli_models
 from vlm_perception.types import Status, VlmPerceptionError
 
 _EXIT_OK, _EXIT_NO_TARGET, _EXIT_ERROR = 0, 1, 2
-
-
-def _option(text: str) -> tuple[str, object]:
-    try:
-        return parse_option(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="tabletop", help="registry name, hub id or local folder")
-    parser.add_argument("--segmenter", default="depth-grabcut", help="registry name, or 'none'")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 ...")
-    parser.add_argument("--threshold", type=float, default=None, help="lowest score (default: the model's)")
-    parser.add_argument(
-        "--option",
-        dest="model_options",
-        type=_option,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the model, e.g. boxes_from=heatmap; may be repeated",
-    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,10 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     ground.add_argument("--scene", type=Path, help="also write the frame's colored cloud, .ply or .pcd (Open3D)")
     ground.add_argument("--heatmap", metavar="PHRASE", help="also write heatmap.png: where the model looked for it")
     ground.add_argument("--show", action="store_true", help="open the cloud and the boxes in a window (Open3D)")
-    _add_model_options(ground)
+    cli_models.add_arguments(ground)
     ground.set_defaults(run=_ground)
 
-    _add_model_options(cli_describe.add_parser(commands))
+    cli_models.add_arguments(cli_describe.add_parser(commands))
 
     evaluate = commands.add_parser("evaluate", help="score a model on a folder of referring expressions")
     evaluate.add_argument("folder", type=Path, help="an rgbd-rec/1 folder, or a RefCOCO-style JSON file")
@@ -73,12 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, help="write the scores here")
     evaluate.add_argument("--report", type=Path, help="write an HTML report with the worst failures here")
     evaluate.add_argument("--limit", type=int, help="only the first N expressions")
-    _add_model_options(evaluate)
+    cli_models.add_arguments(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
-    models = commands.add_parser("models", help="what can be loaded here, and what is missing")
-    models.add_argument("--json", action="store_true")
-    models.set_defaults(run=_models)
+    cli_models.add_models_parser(commands)
     return parser
 
 
@@ -104,16 +78,10 @@ def _ground(options: argparse.Namespace) -> int:
 
     from vlm_perception.draw import draw_answer
     from vlm_perception.files import load_frame
-    from vlm_perception.models.factory import build_model, build_segmenter
-    from vlm_perception.pipeline import Pipeline, PipelineSettings
     from vlm_perception.summary import answer_table, answer_to_dict
 
     frame = load_frame(options.color, options.depth, options.camera)
-    pipeline = Pipeline(
-        build_model(options.model, device=options.device, options=dict(options.model_options)),
-        build_segmenter(options.segmenter, device=options.device),
-        PipelineSettings(score_threshold=options.threshold),
-    )
+    pipeline = cli_models.build_pipeline(options, heatmap=options.heatmap is not None)
     answer = pipeline.answer(frame, options.text)
     result = json.dumps(answer_to_dict(answer, frame.frame_id), indent=2)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -146,7 +114,9 @@ def _evaluate(options: argparse.Namespace) -> int:
             segmenter=options.segmenter,
             device=options.device,
             threshold=options.threshold,
+            dtype=options.dtype,
             model_options=dict(options.model_options),
+            segmenter_options=dict(options.segmenter_options),
             oracle_detections=options.oracle_detections,
             json_file=options.json,
             report_dir=options.report,
@@ -155,26 +125,10 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
 
 
-def _models(options: argparse.Namespace) -> int:
-    from vlm_perception.models.factory import list_models
-    from vlm_perception.summary import text_table
-
-    listed = list_models()
-    if options.json:
-        rows = [
-            {"name": e.name, "family": e.family, "source": e.source, "licence": e.licence, "state": state}
-            for e, state in listed
-        ]
-        print(json.dumps(rows, indent=2))
-    else:
-        header = ["name", "family", "source", "licence", "state"]
-        print(text_table(header, [[e.name, e.family, e.source, e.licence, state] for e, state in listed]))
-    return _EXIT_OK
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 good, 1 no target, 2 an error that is explained)."""
-    options = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    options = _parser().parse_args(cli_describe.with_region(given))
     try:
         code: int = options.run(options)
     except VlmPerceptionError as error:

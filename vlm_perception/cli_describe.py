@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from vlm_perception import cli_models
 from vlm_perception.types import (
     Answer,
     BoxXyxy,
@@ -52,6 +54,17 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def with_region(argv: Sequence[str]) -> list[str]:
+    """The arguments, with a region that begins with a minus tied to its flag: else it is taken for one itself."""
+    tied: list[str] = []
+    for argument in argv:
+        if tied and tied[-1] == "--region" and argument[:1] == "-" and argument[1:2].isdigit():
+            tied[-1] = f"--region={argument}"
+        else:
+            tied.append(argument)
+    return tied
+
+
 def write_heatmap(path: Path, model: Any, frame: RgbdFrame, phrase: str) -> None:
     """Write where a model looked for a phrase, as a picture.
 
@@ -73,20 +86,13 @@ def _describe(options: argparse.Namespace) -> int:
 
     from vlm_perception.describing import DescribeRequest, DescribeTask
     from vlm_perception.draw import draw_answer
-    from vlm_perception.models.capability import require
-    from vlm_perception.models.factory import build_model, build_segmenter
-    from vlm_perception.pipeline import Pipeline, PipelineSettings
     from vlm_perception.summary import answer_to_dict
 
     points, box = options.region or ((), None)
     task = DescribeTask(options.task or _default_task(options.text, bool(points or box)))
     request = DescribeRequest(task, options.text, region_xyxy=box, points_uv=points)
     frame = _frame(options)
-    model = build_model(options.model, device=options.device, options=dict(options.model_options))
-    if options.heatmap is not None:
-        require(model, "heatmaps")
-    segmenter = build_segmenter(options.segmenter, device=options.device)
-    pipeline = Pipeline(model, segmenter, PipelineSettings(score_threshold=options.threshold))
+    pipeline = cli_models.build_pipeline(options, heatmap=options.heatmap is not None)
     answer = pipeline.describe(frame, request)
 
     result = json.dumps({"task": task.value, **answer_to_dict(answer, frame.frame_id), **_extra(answer)}, indent=2)
@@ -96,7 +102,7 @@ def _describe(options: argparse.Namespace) -> int:
     written[1].write_text(result + "\n", encoding="utf-8")
     if options.heatmap is not None:
         written.append(options.out / "heatmap.png")
-        write_heatmap(written[-1], model, frame, options.heatmap)
+        write_heatmap(written[-1], pipeline.model, frame, options.heatmap)
     if options.json:
         text = result
     else:
@@ -151,7 +157,6 @@ def _extra(answer: Answer) -> dict[str, Any]:
         "hyperlinks": answer.extra.get("hyperlinks", ""),
         "caption": answer.extra.get("caption", ""),
         "claims": claims,
-        "problems": list(answer.extra.get("problems", ())),
     }
 
 

@@ -63,6 +63,7 @@ def answer_to_dict(answer: Answer, frame_id: str) -> dict[str, Any]:
         "count": answer.count,
         "answer": answer.answer,
         "verdict": answer.verdict,
+        "problems": list(answer.extra.get("problems", ())),
         "latency_ms": {stage: round(ms, 2) for stage, ms in answer.latency_ms.items()},
     }
 
@@ -96,6 +97,7 @@ def answer_table(answer: Answer, frame_id: str) -> str:
     lines = [f"heard   {answer.command}", f"status  {answer.status.name}: {answer.message}"]
     if answer.answer:
         lines.append(f"answer  {answer.answer}")
+    lines += [f"problem {problem}" for problem in answer.extra.get("problems", ())]
     if rows:
         header = ["role", "phrase", "score", "box px", f"position m in {frame_id}", "size cm"]
         lines += ["", text_table(header, rows)]

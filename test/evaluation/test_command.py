@@ -43,6 +43,9 @@ def test_limit(dataset, tmp_path):
         (["{folder}/meta.json", "--report", "r"], "needs an rgbd-rec/1 folder"),
         (["{folder}/meta.json"], "'images' is missing"),
         (["{folder}", "--model", "no-such-model"], "no-such-model"),
+        (["{folder}", "--oracle-detections", "--option", "threshold=0.3"], "has no options"),
+        (["{folder}", "--segmenter-option", "multimask=no"], "'depth-grabcut' has no option 'multimask'"),
+        (["{folder}/meta.json", "--segmenter-option", "multimask=no"], "--segmenter-option needs an rgbd-rec/1 folder"),
     ],
 )
 def test_errors_are_explained(dataset, capsys, arguments, complaint):

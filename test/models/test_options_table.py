@@ -11,7 +11,7 @@ from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options, parse_option
 from vlm_perception.models.options_kinds import OneOrMore, Text
-from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, options_of
+from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, defaults_of, options_of
 from vlm_perception.models.registry import load_registry
 from vlm_perception.types import ModelError
 
@@ -19,7 +19,7 @@ GROUNDER_KINDS = (
     "grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo", "clipseg", "clip", "siglip", "siglip2",
     "florence2", "kosmos-2", "paligemma", "qwen2_5_vl", "qwen3_vl", "internvl", "molmo2", "llava", "sam3",
 )  # fmt: skip
-SEGMENTER_KINDS = ("sam", "sam_hq", "sam2", "edgetam", "sam3_tracker")
+SEGMENTER_KINDS = ("sam", "sam_hq", "sam2", "edgetam", "sam3_tracker", "florence2")
 # Of what has a default that stands for something else, or has to name a file.
 GIVEN = {
     "compile": False, "load_in_8bit": False, "load_in_4bit": False, "attn_implementation": "eager",
@@ -28,9 +28,6 @@ GIVEN = {
     "boxes_from": "model", "masks": False, "coordinates": "pixels", "heatmap": "mean", "multimask": False,
     "hq_token_only": True, "max_new_tokens": 8, "num_beams": 2, "max_num_patches": 32, "max_proposals": 5,
 }  # fmt: skip
-# With what would make them do nothing left away.
-APART = {"heat_threshold": {"boxes_from": "heatmap", "heat_threshold": 0.3}}
-
 
 def family_of(kind):
     return next(name for name, family in factory.FAMILIES.items() if kind in family.model_types) if kind != "llava" else "written-coordinates"
@@ -89,13 +86,13 @@ def test_what_a_class_takes_is_what_it_reads(tiny_checkpoints, tmp_path, monkeyp
     known = options_of(family_of(kind), role, kind)
     build = build_model if role == "grounder" else build_segmenter
     values = {name: GIVEN.get(name, 0.2) for name in known if name not in ("heat_threshold", "mask_decoder")}
-    if kind == "florence2":
+    if kind == "florence2" and role == "grounder":
         del values["masks"]
         values["task"] = "<CAPTION_TO_PHRASE_GROUNDING>"
     if "proposer" in known:
         values |= {"proposer": str(tiny_checkpoints("sam2")), "points_per_side": 4}
     seen = read_while_building(monkeypatch, build, str(folder), values)
-    unread = set(known) - set(seen)
+    unread = set(known) - set(seen) - {"heat_threshold"}
     assert unread <= ({"mask_decoder"} if kind == "paligemma" else set()), "accepted and ignored"
     everywhere = {row.name for rows in (*TABLE.values(), GROUNDERS, WEIGHTS) for row in rows}
     assert set(seen) <= everywhere, "read, and in no table"
@@ -173,6 +170,26 @@ def test_wrong_options_of_a_model_are_refused_before_it_is_loaded(tiny_checkpoin
 def test_options_that_undo_one_another_are_refused(tiny_checkpoints, options, message):
     with pytest.raises(ModelError, match=message):
         build_model(str(tiny_checkpoints("florence2")), device="cpu", options=dict(map(parse_option, options)))
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [(name, role) for name, entry in load_registry().items() for role in entry.roles]
+)
+def test_a_row_goes_by_its_defaults_in_each_role(name, role):
+    """`sam3` finds phrases above a threshold, and takes no threshold for boxes."""
+    entry = load_registry()[name]
+    defaults = Options(defaults_of(entry, role), name)
+    check_options(defaults, family=entry.family, role=role, model_type=entry.model_type)
+    other = {n for r in entry.roles for n in defaults_of(entry, r)}
+    assert other == set(entry.defaults), "every default is an option in one of its roles"
+
+
+def test_a_row_of_both_roles_is_built_as_either():
+    for build in (build_model, build_segmenter):
+        with pytest.raises(ModelError, match="offline mode is on"):
+            build("sam3", offline=True)
+        with pytest.raises(ModelError, match="offline mode is on"):
+            build("florence-2-base", offline=True)
 
 
 def test_a_registrys_default_is_no_users_option(monkeypatch):

@@ -38,7 +38,9 @@ class EvaluateOptions:
     segmenter: str = "depth-grabcut"
     device: str = "auto"
     threshold: float | None = None
+    dtype: str = "auto"
     model_options: Mapping[str, object] = field(default_factory=dict)
+    segmenter_options: Mapping[str, object] = field(default_factory=dict)
     oracle_detections: bool = False
     json_file: Path | None = None
     report_dir: Path | None = None
@@ -67,10 +69,14 @@ def _run_rgbd_rec(options: EvaluateOptions) -> dict[str, Any]:
     model: GroundingModel
     segmenter: Segmenter | None
     if options.oracle_detections:
+        if options.model_options or options.segmenter_options:
+            raise CommandError("--oracle-detections takes the place of model and segmenter, so it has no options")
         model = segmenter = OracleModel()
     else:
-        model = build_model(options.model, device=options.device, options=options.model_options)
-        segmenter = build_segmenter(options.segmenter, device=options.device)
+        model = build_model(options.model, device=options.device, dtype=options.dtype, options=options.model_options)
+        segmenter = build_segmenter(
+            options.segmenter, device=options.device, dtype=options.dtype, options=options.segmenter_options
+        )
     pipeline = Pipeline(model, segmenter, PipelineSettings(score_threshold=options.threshold))
     with _progress() as on_progress:
         report = evaluate(dataset, pipeline, limit=options.limit, on_progress=on_progress)
@@ -85,8 +91,10 @@ def _run_refcoco(options: EvaluateOptions) -> dict[str, Any]:
         raise CommandError(f"--oracle-detections needs an rgbd-rec/1 folder; {options.folder} is a RefCOCO file")
     if options.report_dir is not None:
         raise CommandError(f"--report needs an rgbd-rec/1 folder; {options.folder} is a RefCOCO file")
+    if options.segmenter_options:
+        raise CommandError(f"--segmenter-option needs an rgbd-rec/1 folder; {options.folder} is a RefCOCO file")
     expressions = load_refcoco(options.folder)[: options.limit]
-    model = build_model(options.model, device=options.device, options=options.model_options)
+    model = build_model(options.model, device=options.device, dtype=options.dtype, options=options.model_options)
     with _progress() as on_progress:
         result = evaluate_refcoco(
             expressions, model, dataset=options.folder.stem, threshold=options.threshold, on_progress=on_progress

@@ -15,7 +15,7 @@ from vlm_perception.models import heatmap_grounder
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
-from vlm_perception.models.options_table import check_options
+from vlm_perception.models.options_table import check_options, defaults_of
 from vlm_perception.models.registry import ModelEntry, load_registry
 from vlm_perception.models.runtime import choose_placement, missing_modules
 from vlm_perception.types import ModelError
@@ -163,7 +163,7 @@ def _build(
         missing = missing_modules(entry.requires)
         if missing:
             raise ModelError(f"'{spec}' needs {', '.join(missing)}: pip install {' '.join(missing)}")
-        values = {**entry.defaults, **(options or {})}
+        values = {**defaults_of(entry, role), **(options or {})}
         if entry.family == _NO_WEIGHTS:
             return _build_without_weights(entry, role, values)
         family, model_type = entry.family, entry.model_type

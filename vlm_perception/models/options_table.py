@@ -24,6 +24,7 @@ from vlm_perception.models.options_kinds import (
     Text,
     Whole,
 )
+from vlm_perception.models.registry import ModelEntry
 from vlm_perception.types import ModelError
 
 # Stands for the chat models of the library that have no dialect of their own here.
@@ -95,7 +96,7 @@ GROUNDERS: Final = (
         "boxes_from",
         Choice(("model", "heatmap")),
         "model",
-        "`heatmap`: draw boxes around the hot parts of the heatmap, see below",
+        "`heatmap`: boxes around the hot parts of the heatmap, see [Boxes from a heatmap](#boxes-from-a-heatmap)",
         role="grounder",
     ),
     Option(
@@ -210,15 +211,16 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
     ),
     "location-tokens": (
-        _ANSWERS,
+        replace(_ANSWERS, role="grounder"),
         *_WRITING,
-        _HEATMAP,
+        replace(_HEATMAP, role="grounder"),
         Option(
             "task",
             Choice(("<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>")),
             "`<OPEN_VOCABULARY_DETECTION>`",
             "how phrases are located",
             only=("florence2",),
+            role="grounder",
             idle=("masks", True),
             idle_default=False,
         ),
@@ -229,6 +231,7 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
             "give masks: Florence-2 by `<REFERRING_EXPRESSION_SEGMENTATION>`, PaliGemma by "
             "[mask tokens](#paligemmas-masks)",
             only=("florence2", "paligemma"),
+            role="grounder",
             boxes=True,
         ),
         Option(
@@ -237,6 +240,7 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
             "looked for",
             "see [PaliGemma's masks](#paligemmas-masks)",
             only=("paligemma",),
+            role="grounder",
             idle=("masks", False),
             boxes=True,
         ),
@@ -282,6 +286,12 @@ def options_of(family: str, role: str, model_type: str) -> dict[str, Option]:
     rows = TABLE[family] if family == "no-weights" else (*TABLE[family], *GROUNDERS, *WEIGHTS)
     kind = _kind(family, model_type)
     return {row.name: row for row in rows if row.goes_with(kind, role)}
+
+
+def defaults_of(entry: ModelEntry, role: str) -> dict[str, Any]:
+    """A registry row's defaults, as far as they are options in a role: those of the other one are not."""
+    known = options_of(entry.family, role, entry.model_type)
+    return {name: value for name, value in entry.defaults.items() if name in known}
 
 
 def check_options(
