@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import importlib.util
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from vlm_perception.models import heatmap_grounder
 from vlm_perception.models.base import GroundingModel, Segmenter
+from vlm_perception.models.hub_cache import lacking_files
 from vlm_perception.models.loading import Checkpoint
+from vlm_perception.models.loading_errors import CheckpointError, env_offline
 from vlm_perception.models.options import Options
 from vlm_perception.models.options_table import check_options, defaults_of
 from vlm_perception.models.registry import ModelEntry, load_registry
-from vlm_perception.models.runtime import choose_placement, missing_modules
-from vlm_perception.types import ModelError
+from vlm_perception.models.runtime import Placement, choose_placement, missing_modules
+from vlm_perception.types import ModelError, VlmPerceptionError
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def build_model(
             layout; the family of the latter two is inferred from ``model_type`` in their ``config.json``.
         device: "auto", "cpu", "cuda", "cuda:N".
         dtype: "auto" (half precision on a GPU), "float32", "float16", "bfloat16".
-        offline: never touch the network; None leaves it to ``HF_HUB_OFFLINE``.
+        offline: never touch the network; None: only for what the cache lacks, unless ``HF_HUB_OFFLINE`` is set.
         options: override the registry's defaults, e.g. ``{"threshold": 0.3, "compile": True}``; which there are
             says :data:`vlm_perception.models.options_table.TABLE`.
 
@@ -110,8 +111,8 @@ def build_segmenter(
 def list_models() -> list[tuple[ModelEntry, str]]:
     """Every row of the registry with its state here.
 
-    The state is "ready", "needs download", "missing PACKAGE ..." (a Python package) or "missing files"
-    (a checkpoint that should ship with this package).
+    The state is "ready", "needs download", "incomplete download" (one that broke off: the next use ends it), "missing
+    PACKAGE ..." (a Python package) or "missing files" (a checkpoint that should ship with this package).
     """
     return [(entry, availability(entry)) for entry in load_registry().values()]
 
@@ -126,17 +127,10 @@ def availability(entry: ModelEntry) -> str:
         return "ready" if (folder / "config.json").is_file() else "missing files"
     if not entry.hub_id:
         return "ready"
-    return "ready" if _cached(entry.hub_id) else "needs download"
-
-
-def _cached(hub_id: str) -> bool:
-    """Whether its weights are in the hub's cache on this disk."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return False
-    from huggingface_hub import try_to_load_from_cache
-
-    weights = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-    return any(isinstance(try_to_load_from_cache(hub_id, name), str) for name in weights)
+    lacking = lacking_files(entry.hub_id, words="grounder" in entry.roles)
+    if lacking is None:
+        return "needs download"
+    return "incomplete download" if lacking else "ready"
 
 
 def _build(
@@ -151,7 +145,7 @@ def _build(
     registry = load_registry()
     entry = registry.get(spec)
     if entry is None:
-        checkpoint = _checkpoint(spec, _location(spec, role, registry), offline)
+        checkpoint = _checkpoint(spec, _location(spec, role, registry), offline, role)
         family, model_type = _infer_family(checkpoint)
         values: dict[str, Any] = dict(options or {})
     else:
@@ -167,7 +161,7 @@ def _build(
         if entry.family == _NO_WEIGHTS:
             return _build_without_weights(entry, role, values)
         family, model_type = entry.family, entry.model_type
-        checkpoint = _checkpoint(spec, _entry_location(entry), offline)
+        checkpoint = _checkpoint(spec, _entry_location(entry), offline, role)
     module = importlib.import_module(FAMILIES[family].module)
     load = getattr(module, _ENTRY_POINT[role], None)
     if load is None:
@@ -177,18 +171,39 @@ def _build(
         )
     checked = Options(values, spec)
     check_options(checked, family=family, role=role, model_type=model_type, given=options or ())
-    if role != "grounder":
-        return load(checkpoint, choose_placement(device, dtype), checked)
-    heat_threshold = heatmap_grounder.heat_threshold_of(checked)
-    model = load(checkpoint, choose_placement(device, dtype), checked)
+    heat_threshold = heatmap_grounder.heat_threshold_of(checked) if role == "grounder" else None
+    model = _loaded(load, checkpoint, choose_placement(device, dtype), checked)
     return model if heat_threshold is None else heatmap_grounder.from_heatmaps(model, heat_threshold)
 
 
-def _checkpoint(name: str, location: str, offline: bool | None) -> Checkpoint:
-    """What is in the cache is used without asking the hub: a robot must start without a network."""
-    if offline is None:
-        offline = "/" in location and not Path(location).is_dir() and _cached(location)
-    return Checkpoint(name, location, offline=offline)
+def _checkpoint(name: str, location: str, offline: bool | None, role: str) -> Checkpoint:
+    """What is whole in the cache is used without asking the hub: a robot must start without a network."""
+    cached = offline
+    if cached is None:
+        on_hub = "/" in location and not Path(location).is_dir()
+        cached = on_hub and lacking_files(location, words=role == "grounder") == ()
+    return Checkpoint(name, location, offline=cached, offline_choice=offline)
+
+
+def _loaded(
+    load: Callable[[Checkpoint, Placement, Options], Any], checkpoint: Checkpoint, placement: Placement, options: Options
+) -> Any:
+    """The model; where the cache proves to lack a file, once more with the network, unless the user wants none.
+
+    Raises:
+        ModelError: it cannot be loaded; names the checkpoint also where a class of the library trips over its files.
+    """
+    try:
+        try:
+            return load(checkpoint, placement, options)
+        except VlmPerceptionError:
+            raise
+        except Exception as error:
+            raise checkpoint.failure(error) from error
+    except CheckpointError:
+        if not checkpoint.offline or checkpoint.offline_choice is not None or env_offline():
+            raise
+    return _loaded(load, replace(checkpoint, offline=False), placement, options)
 
 
 def _build_without_weights(entry: ModelEntry, role: str, values: Mapping[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Final
 _WEIGHTS: Final = ("model.safetensors", "pytorch_model.bin")
 _PROCESSORS: Final = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZERS: Final = ("tokenizer.json", "vocab.json", "vocab.txt", "tekken.json")
+_A_TOKENIZER: Final = "a tokenizer"
 _SENTENCE_PIECE: Final = ".model"  # tokenizer.model, spiece.model, sentencepiece.bpe.model
 
 
@@ -33,13 +34,18 @@ def lacking_files(hub_id: str, *, words: bool = True) -> tuple[str, ...] | None:
     if not held & set(_PROCESSORS):
         lacking.append(_PROCESSORS[0])
     if words and not holds_tokenizer(held):
-        lacking.append("a tokenizer")
+        lacking.append(_A_TOKENIZER)
     return tuple(lacking)
 
 
 def holds_tokenizer(names: Collection[str]) -> bool:
     """Whether one of a folder's files is a vocabulary."""
     return any(name in _TOKENIZERS or name.endswith(_SENTENCE_PIECE) for name in names)
+
+
+def lacks_tokenizer(hub_id: str) -> bool:
+    """Whether other files of a repository are in the cache, and no vocabulary."""
+    return _A_TOKENIZER in (lacking_files(hub_id) or ())
 
 
 def _snapshot(hub_id: str) -> Path | None:

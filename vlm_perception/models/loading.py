@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vlm_perception.models.hub_cache import holds_tokenizer
+from vlm_perception.models.hub_cache import holds_tokenizer, lacks_tokenizer
 from vlm_perception.models.loading_errors import CheckpointError, explain, is_missing_package, listing
 from vlm_perception.models.runtime import Placement, import_torch, import_transformers
 from vlm_perception.models.weights import compile_methods, quantisation, refuse_partial, to_device
@@ -94,15 +94,17 @@ class Checkpoint:
         try:
             loaded = auto_class.from_pretrained(self.location, local_files_only=self.offline, **options)
         except Exception as error:
-            if getattr(auto_class, "__name__", "") in _WITH_WORDS and self.is_local and not self._holds_tokenizer():
+            if getattr(auto_class, "__name__", "") in _WITH_WORDS and not self._may_hold_tokenizer():
                 raise self._wordless() from error
             raise self.failure(error) from error
         if _speechless(loaded):
             raise self._wordless()
         return loaded
 
-    def _holds_tokenizer(self) -> bool:
-        return holds_tokenizer({path.name for path in Path(self.location).iterdir()})
+    def _may_hold_tokenizer(self) -> bool:
+        if self.is_local:
+            return holds_tokenizer({path.name for path in Path(self.location).iterdir()})
+        return not (self.offline and lacks_tokenizer(self.location))
 
     def _wordless(self) -> CheckpointError:
         held = f"; the folder holds: {listing(Path(self.location))}" if self.is_local else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -74,13 +73,17 @@ def explain(error: BaseException, name: str, location: str, *, offline: bool) ->
         )
     if "RepositoryNotFoundError" in names and not offline:
         return f"{what}: the hub has no such repository, or it is private (then run `hf auth login`)"
+    lacking = lacking_files(location, words=False) or ()
+    absent = f"of its files the cache lacks {', '.join(lacking[:3])}{' ...' if len(lacking) > 3 else ''}"
     if offline or names & _UNREACHABLE or "offline" in text or "couldn't connect" in text.lower():
         why = "offline mode is on" if offline or env_offline() else "the hub cannot be reached"
         return (
-            f"{what}: {why} and {_absent(location)}. On a machine with network run "
+            f"{what}: {why} and {absent if lacking else 'the files are not in the cache'}. On a machine with network run "
             f"`hf download {location} --local-dir FOLDER`, copy FOLDER here and give its path as "
             "the model"
         )
+    if lacking:  # a hub that does not answer is no hub without the file, but the library words it so
+        return f"{what}: {absent} ({first_line(error)}). Where the hub can be reached, run `hf download {location}`"
     return f"{what}: {type(error).__name__}: {first_line(error)}"
 
 
@@ -99,13 +102,6 @@ def listing(folder: Path) -> str:
     """What a folder holds, in words."""
     names = sorted(path.name for path in folder.iterdir())
     return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "") if names else "nothing"
-
-
-def _absent(hub_id: str) -> str:
-    lacking: Sequence[str] | None = lacking_files(hub_id)
-    if not lacking:
-        return "the files are not in the cache"
-    return f"of its files the cache lacks {', '.join(lacking[:3])}{' ...' if len(lacking) > 3 else ''}"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -93,7 +93,7 @@ def load_square_images(checkpoint: Checkpoint) -> SquareImages:
     try:
         config, _ = reader.get_image_processor_dict(checkpoint.location, local_files_only=checkpoint.offline)
     except Exception as error:
-        raise ModelError(checkpoint.explain(error)) from error
+        raise checkpoint.failure(error) from error
     return _from_config(config, checkpoint.name)
 
 

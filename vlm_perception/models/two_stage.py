@@ -197,17 +197,19 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> TwoS
     """
     towers = load_image_text(checkpoint, placement, options)
     clip = str(checkpoint.config().get("model_type", "")) == "clip"
-    return TwoStage(checkpoint.name, towers, _proposer(placement, options), options, threshold=0.5 if clip else 0.1)
+    return TwoStage(checkpoint.name, towers, _proposer(checkpoint, placement, options), options, threshold=0.5 if clip else 0.1)
 
 
-def _proposer(placement: Placement, options: Options) -> Proposer:
+def _proposer(checkpoint: Checkpoint, placement: Placement, options: Options) -> Proposer:
     spec = options.text("proposer", "regions")
     side = options.integer("points_per_side", 16, low=1, high=64)
     if spec == "regions":
         return RegionProposer()
     from vlm_perception.models.factory import build_segmenter
 
-    segmenter = build_segmenter(spec, device=placement.device, dtype=placement.dtype)
+    segmenter = build_segmenter(
+        spec, device=placement.device, dtype=placement.dtype, offline=checkpoint.offline_choice
+    )
     if not hasattr(segmenter, "segment_points"):
         raise ModelError(
             f"'{options.owner}': option 'proposer' must be 'regions' or a promptable segmenter such as "
