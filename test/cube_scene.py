@@ -35,7 +35,7 @@ class ColorModel:
     """Finds rectangles by their color: a detector whose errors are none."""
 
     name: str = "colors"
-    capabilities: Capabilities = field(default_factory=lambda: Capabilities(detects=True))
+    capabilities: Capabilities = field(default_factory=lambda: Capabilities(detects=True, counts=True))
     error: Exception | None = None
 
     def detect(

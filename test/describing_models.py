@@ -20,7 +20,7 @@ class Speaker(ColorModel):
     name: str = "speaker"
     capabilities: Capabilities = field(
         default_factory=lambda: Capabilities(
-            detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True,
+            detects=True, points=True, captions=True, answers=True, counts=True, reads_text=True, describes_regions=True,
             names_regions=True,
         )
     )

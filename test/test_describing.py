@@ -235,7 +235,7 @@ def test_a_model_that_points_is_asked_and_its_points_become_things() -> None:
     said = GroundedText("", (Mention(None, "handle", ((161.0, 121.0, 161.0, 121.0),)),), 0.6)
     model = Speaker(said=said)
     answer = run(model, "point", "the green cube")
-    assert model.asked == [("point", "the green cube")]
+    assert model.asked == [("point", "green cube")]
     assert answer.status is Status.SUCCEEDED, answer.message
     np.testing.assert_allclose(places(answer), [middle_m(1)], atol=0.004)
     blind = run(Speaker(said=said), "point", "the green cube", frame=replace(scene(), depth_m=None))

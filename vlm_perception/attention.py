@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vlm_perception.detecting import guarded
 from vlm_perception.draw import draw_heatmap
 from vlm_perception.models.base import GroundingModel, RgbImage
 from vlm_perception.models.capability import require
 from vlm_perception.spatial.candidates import GENERIC
-from vlm_perception.stages import guarded
 from vlm_perception.types import Answer
 
 

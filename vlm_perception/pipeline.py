@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 
 from vlm_perception import describing, language
 from vlm_perception.describing import DescribeRequest, DescribeTask
+from vlm_perception.detecting import BatchDetector
 from vlm_perception.models.base import GroundingModel, Segmenter
-from vlm_perception.models.capability import require
-from vlm_perception.stages import BatchDetector, Canceled, PipelineSettings, Stages
+from vlm_perception.models.capability import require_places
+from vlm_perception.stages import Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
     CommandError,
@@ -126,7 +127,7 @@ class Pipeline:
             query = _unparsed(command)
         request = describing.request_of(query, self.model)
         if request is None:
-            require(self.model, "detects")
+            require_places(self.model, counting=query.task is Task.COUNT)
             return query, None
         try:
             describing.check_request(self.model, request)

@@ -1,7 +1,7 @@
 """The stages between a frame and its answer: detect, segment, geometry, resolve; timed, and left when canceled.
 
-Frames of several cameras at one instant share a :class:`BatchDetector`, so that the model runs once for all of them.
-Nothing here knows ROS, nor where a query came from.
+Frames of several cameras at one instant share a :class:`~vlm_perception.detecting.BatchDetector`, so that the model runs
+once for all of them. Nothing here knows ROS, nor where a query came from.
 """
 
 from __future__ import annotations
@@ -9,35 +9,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TypeVar
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception import spatial
+from vlm_perception.detecting import BatchDetector, guarded
 from vlm_perception.geometry.depth import match_depth_to_color
 from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.geometry.viewpoint import camera_viewpoint
-from vlm_perception.models.base import GroundingModel, RgbImage, Segmenter
+from vlm_perception.models.base import GroundedText, GroundingModel, Segmenter, Unread
+from vlm_perception.pointed import detections_of_points
+from vlm_perception.pointing import things_at
+from vlm_perception.reservations import admit_unread, demand_depth
 from vlm_perception.scene import MergedDetection, build_objects, merge_detections
 from vlm_perception.types import (
     Answer,
     BoolMask,
+    BoxXyxy,
     CommandError,
     Detection,
     FloatArray,
-    Grounding,
-    ModelError,
     Query,
     Resolution,
     RgbdFrame,
-    Role,
     SceneObject,
-    Status,
+    Task,
     Viewpoint,
-    VlmPerceptionError,
 )
 
 _T = TypeVar("_T")
@@ -64,48 +65,6 @@ class Canceled(Exception):
     """The caller no longer wants the answer."""
 
 
-class BatchDetector:
-    """Boxes in a batch of images: who first asks for some phrases asks for all images, in one call of the model."""
-
-    def __init__(self, model: GroundingModel, images_rgb: Sequence[RgbImage], threshold: float | None) -> None:
-        """Get ready; nothing runs yet.
-
-        Args:
-            model: is called once for each set of phrases.
-            images_rgb: (H, W, 3) uint8 each; sizes may differ.
-            threshold: lowest score; None takes the model's default.
-        """
-        self.elapsed_ms = 0.0  # in the model, for all images together
-        self._model, self._images_rgb, self._threshold = model, images_rgb, threshold
-        self._known: dict[tuple[str, ...], list[list[Detection]] | str] = {}  # a text is why it failed
-
-    def detect(self, index: int, phrases: Sequence[str]) -> list[Detection]:
-        """What the model finds for phrases in one of the images.
-
-        Raises:
-            ModelError: it failed; the same for every image that was in the call.
-        """
-        asked = tuple(phrases)
-        known = self._known.get(asked)
-        if known is None:
-            start = time.perf_counter()
-            try:
-                known = guarded(self._model.name, lambda: self._call(asked))
-            except ModelError as error:
-                known = str(error)
-            self.elapsed_ms += (time.perf_counter() - start) * 1e3
-            self._known[asked] = known
-        if isinstance(known, str):
-            raise ModelError(known)
-        return known[index]
-
-    def _call(self, phrases: Sequence[str]) -> list[list[Detection]]:
-        found = self._model.detect(self._images_rgb, phrases, threshold=self._threshold)
-        if len(found) != len(self._images_rgb):
-            raise ValueError(f"it gave {len(found)} lists of boxes for {len(self._images_rgb)} images")
-        return found
-
-
 class Stages:
     """One pass over one frame."""
 
@@ -128,6 +87,7 @@ class Stages:
         self.frame, self.model, self.segmenter, self.settings = frame, model, segmenter, settings
         self.query: Query | None = None  # as understood, once it is
         self.latency_ms: dict[str, float] = {}
+        self.unread: list[Unread] = []  # of what the model said so far about where things are
         self._up_camera, self._viewpoint, self._canceled = up_camera, viewpoint, canceled
         self._batch = batch if batch is not None else self._alone()
         self._start = time.perf_counter()
@@ -187,8 +147,19 @@ class Stages:
         with self.stage(stage):
             return guarded(self.model.name, work)
 
+    def find(self, phrases: Sequence[str], *, counting: bool = False) -> list[Detection]:
+        """What the model finds for phrases: its boxes; its points, where it has no boxes, or none that can be counted.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        can = self.model.capabilities
+        if can.points and not (can.counts if counting else can.detects):
+            return self._pointed(phrases)
+        return self.detect(phrases)
+
     def detect(self, phrases: Sequence[str]) -> list[Detection]:
-        """What the model finds for phrases; its time is the whole batch's, whoever of it asked first.
+        """The model's boxes for phrases; its time is the whole batch's, whoever of it asked first.
 
         Raises:
             ModelError: the model failed.
@@ -196,10 +167,34 @@ class Stages:
         detector, index = self._batch
         try:
             with self.stage("detect"):
-                return detector.detect(index, phrases)
+                found = detector.detect(index, phrases)
         finally:
             if detector.elapsed_ms:
                 self.latency_ms["detect"] = detector.elapsed_ms
+        self.unread += found.unread
+        return found.detections
+
+    def _pointed(self, phrases: Sequence[str]) -> list[Detection]:
+        model: Any = self.model  # capabilities were checked: it points
+        lowest = self.settings.score_threshold or 0.0
+        said: list[tuple[str, GroundedText]] = []
+        for phrase in phrases:
+            words: GroundedText = self.ask("detect", partial(model.point, self.frame.color_rgb, phrase))
+            if words.lost:
+                self.unread.append(Unread((phrase,), "; ".join(words.lost), partly=bool(words.mentions)))
+            if words.score >= lowest:
+                said.append((phrase, words))
+        return detections_of_points(said, self.image_wh, self.under)
+
+    def under(self, points_uv: Sequence[tuple[float, float]]) -> list[tuple[BoolMask, BoxXyxy]]:
+        """The things that points lie on, one a point, as masks and boxes.
+
+        Raises:
+            CommandError: a point lies outside the image.
+        """
+        with self.stage("region"):
+            groups = [[point] for point in points_uv]
+            return things_at(groups, self.frame.color_rgb, self.depth_m, self.frame.camera, self.segmenter)
 
     def build(self, detections: Sequence[Detection]) -> tuple[SceneObject, ...]:
         """Merge what overlaps; give masks, points and poses. Ids count from 1, so this is for all at once."""
@@ -250,10 +245,11 @@ class Stages:
         if not query.phrases:
             raise CommandError(f"'{query.text[:80]}' names no thing to look for. Say what it is, e.g. 'the red mug'.")
         depth_given = self.depth_m is not None
-        objects = self.build(self.detect(query.phrases))
+        objects = self.build(self.find(query.phrases, counting=query.task is Task.COUNT))
         resolution = self.resolve(query, objects)
         if needs_pose:
-            resolution = demand_depth(resolution, depth_given=depth_given)
+            resolution = demand_depth(resolution, depth_given=depth_given, segmenter=self.segmenter)
+        resolution = admit_unread(resolution, query, self.unread, self.model.name)
         return Answer(
             query=query,
             command=command,
@@ -267,7 +263,13 @@ class Stages:
             verdict=resolution.verdict,
             viewpoint=self.view,
             latency_ms=self.latency_ms,
+            extra={"problems": self.problems} if self.unread else {},
         )
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of the model's words about places could not be read."""
+        return tuple(dict.fromkeys(lost.why for lost in self.unread))
 
     def _alone(self) -> tuple[BatchDetector, int]:
         return BatchDetector(self.model, [self.frame.color_rgb], self.settings.score_threshold), 0
@@ -286,42 +288,3 @@ class Stages:
         for index, proposal in zip(missing, proposals, strict=True):
             masks[index] = proposal.mask
         return masks
-
-
-def guarded(name: str, work: Callable[[], _T]) -> _T:
-    """Run a model's code.
-
-    Raises:
-        ModelError: a model is third-party code: whatever it raises is its failure, and must not take the node down.
-    """
-    try:
-        return work()
-    except VlmPerceptionError:
-        raise
-    except Exception as error:
-        raise ModelError(f"'{name}' failed on this frame: {type(error).__name__}: {error}") from error
-
-
-def demand_depth(resolution: Resolution, *, depth_given: bool) -> Resolution:
-    """NO_DEPTH for a success none of whose targets has a pose."""
-    targets: list[Grounding] = [g for g in resolution.groundings if g.role is Role.TARGET]
-    if resolution.status is not Status.SUCCEEDED or not targets:
-        return resolution
-    without = [g.object for g in targets if g.object.geometry is None]
-    if not without or len(without) < len(targets):
-        return resolution
-    message = _no_depth_message(without[0], depth_given=depth_given)
-    return replace(resolution, status=Status.NO_DEPTH, message=message)
-
-
-def _no_depth_message(scene_object: SceneObject, *, depth_given: bool) -> str:
-    where = ", ".join(f"{value:.0f}" for value in scene_object.box_xyxy)
-    if not depth_given:
-        reason = "no depth image came with the color image; check the depth topic"
-    else:
-        share = scene_object.valid_depth_fraction
-        reason = (
-            f"only {share:.0%} of its pixels have usable depth; move the camera to 0.3-3 m from it, "
-            "or check the depth image for holes on dark and shiny surfaces"
-        )
-    return f"Found '{scene_object.label}' at pixels [{where}], but without a pose: {reason}."

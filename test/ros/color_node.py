@@ -24,7 +24,7 @@ COLORS = {"red": (210, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
 class ColorModel:
     """Finds "red cube", "green cube", "cube": connected patches of exactly one color."""
 
-    capabilities = Capabilities(detects=True)
+    capabilities = Capabilities(detects=True, counts=True)
 
     def __init__(self, name: str, *, delay_s: float = 0.0, raises: bool = False) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class SpeakingModel(ColorModel):
 
     capabilities = Capabilities(
         detects=True, points=True, captions=True, answers=True, reads_text=True, describes_regions=True,
-        names_regions=True, heatmaps=True,
+        counts=True, names_regions=True, heatmaps=True,
     )
 
     def caption(self, image_rgb):

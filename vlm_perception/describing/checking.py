@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vlm_perception import spatial
 from vlm_perception.language.captions import Claims
+from vlm_perception.reservations import concerning, stands, unread_words
 from vlm_perception.spatial import wording
 from vlm_perception.spatial.candidates import GENERIC
 from vlm_perception.spatial.scene import SURFACES
@@ -28,6 +29,7 @@ class ClaimCheck:
         reason: what was seen, or why it cannot be judged.
         instance_ids: the objects that show it.
         denies: it says that something is not there, so that not seeing it is no proof.
+        unread: it cannot be judged because what the model said could not be read.
     """
 
     text: str
@@ -35,6 +37,7 @@ class ClaimCheck:
     reason: str
     instance_ids: tuple[int, ...] = ()
     denies: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ def check(stages: Stages, text: str, claims: Claims, *, atoms: bool) -> Check:
     phrases = [phrase for phrase in query.phrases if phrase not in GENERIC]
     if not phrases:
         raise CommandError(f"'{text[:80]}' names no thing that could be looked for.")
-    objects = stages.build(stages.detect(phrases))
+    objects = stages.build(stages.find(phrases))
     evidence: dict[tuple[int, Role], Grounding] = {}
     told = [_judge(stages, claim, objects, evidence) for claim in judged]
     told += [ClaimCheck(words, None, "it was not understood") for words in claims.rest]
@@ -111,7 +114,11 @@ def _judge(
         anchor.text == claim.text and anchor.phrase == claim.phrase for r in claim.relations for anchor in r.anchors
     ):
         return ClaimCheck(text, None, "what 'it' stands for was not understood")
-    resolution = stages.resolve(Query(text, Task.VERIFY, statement=(claim,)), objects)
+    query = Query(text, Task.VERIFY, statement=(claim,))
+    resolution = stages.resolve(query, objects)
+    lost = concerning(stages.unread, query)
+    if lost and not stands([claim], resolution.verdict):
+        return ClaimCheck(text, None, unread_words(stages.model.name, lost), denies=claim.number == 0, unread=True)
     if not resolution.verdict and claim.noun in SURFACES and not claim.relations and claim.number != 0:
         return ClaimCheck(text, None, f"the {claim.noun} is not looked for by itself")
     for found in resolution.groundings:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from vlm_perception import language
 from vlm_perception.language.captions import parse_claims
 from vlm_perception.models.base import GroundedText, Mention
-from vlm_perception.pointing import thing_at
 from vlm_perception.scene import box_iou
 from vlm_perception.spatial.candidates import GENERIC
 from vlm_perception.stages import Stages
 from vlm_perception.types import (
-    BoxXyxy,
     CommandError,
     Detection,
     Entity,
@@ -52,9 +48,7 @@ def tie(stages: Stages, said: GroundedText, *, first: Detection | None = None) -
         first: what the whole text is about, put before the mentions.
     """
     found = [first] if first is not None else []
-    for mention in said.mentions:
-        found += [_detection(stages, mention.label, said.score, box) for box in mention.boxes_xyxy]
-    return _tied(stages, said.mentions, found)
+    return _tied(stages, said.mentions, [*found, *_detections(stages, said)])
 
 
 def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
@@ -69,7 +63,8 @@ def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
     named += [(entity, False) for entity in _named(about) if all(entity.phrase != e.phrase for e, _ in named)]
     if not named:
         return _tied(stages, (), [])
-    detections = _find(stages, [entity.phrase for entity, _ in named])
+    can = stages.model.capabilities
+    detections = stages.find([entity.phrase for entity, _ in named]) if can.detects or can.points else []
     mentions, kept = [], []
     for entity, spoken in named:
         of_it = [d for d in detections if d.phrase == entity.phrase]
@@ -83,19 +78,6 @@ def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
         mentions.append(Mention(spans[0] if spans else None, words, boxes))
         mentions += [Mention(span, said.text[slice(*span)], boxes) for span in spans[1:]]
     return _tied(stages, tuple(mentions), kept)
-
-
-def _find(stages: Stages, phrases: Sequence[str]) -> list[Detection]:
-    model: Any = stages.model
-    if model.capabilities.detects:
-        return stages.detect(phrases)
-    if not model.capabilities.points:
-        return []
-    found = []
-    for phrase in phrases:
-        said: GroundedText = stages.ask("speak", partial(model.point, stages.frame.color_rgb, phrase))
-        found += [_detection(stages, phrase, said.score, box) for mention in said.mentions for box in mention.boxes_xyxy]
-    return found
 
 
 def _named(text: str) -> list[Entity]:
@@ -127,16 +109,18 @@ def _spans(entity: Entity, text: str) -> Iterator[tuple[int, int]]:
             return
 
 
-def _detection(stages: Stages, label: str, score: float, box: BoxXyxy) -> Detection:
-    x1, y1, x2, y2 = box
-    if x2 > x1 and y2 > y1:
-        return Detection(label, label, score, box)
+def _detections(stages: Stages, said: GroundedText) -> list[Detection]:
+    """One a box; for a point among them, the thing it lies on."""
     width, height = stages.image_wh
-    point = (float(np.clip(x1, 0, width - 1)), float(np.clip(y1, 0, height - 1)))
-    frame = stages.frame
-    with stages.stage("region"):
-        mask, around = thing_at([point], frame.color_rgb, stages.depth_m, frame.camera, stages.segmenter)
-    return Detection(label, label, score, around, mask=mask)
+    places = [(mention.label, box) for mention in said.mentions for box in mention.boxes_xyxy]
+    flat = [box for _, box in places if not (box[2] > box[0] and box[3] > box[1])]
+    points = [(float(np.clip(u, 0, width - 1)), float(np.clip(v, 0, height - 1))) for u, v, _, _ in flat]
+    under = dict(zip(flat, stages.under(points), strict=True)) if flat else {}
+    found = []
+    for label, box in places:
+        mask, around = under.get(box, (None, box))
+        found.append(Detection(label, label, said.score, around, mask=mask))
+    return found
 
 
 def _tied(stages: Stages, mentions: Sequence[Mention], detections: Sequence[Detection]) -> Tied:

@@ -37,8 +37,8 @@ class OracleModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        """It detects and gives masks."""
-        return Capabilities(detects=True, masks=True)
+        """It detects, counts and gives masks."""
+        return Capabilities(detects=True, masks=True, counts=True)
 
     def detect(
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None

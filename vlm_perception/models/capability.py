@@ -47,3 +47,19 @@ def require(model: GroundingModel | VisionLanguageModel, task: str) -> None:
     capabilities: Capabilities = model.capabilities
     if not getattr(capabilities, task):
         raise refuse(model.name, task)
+
+
+def require_places(model: GroundingModel, *, counting: bool = False) -> None:
+    """Check that a model says where things are, by boxes or by points.
+
+    Args:
+        model: any model.
+        counting: each thing must have a place of its own.
+
+    Raises:
+        CommandError: the model cannot; names those that can.
+    """
+    if not model.capabilities.points:
+        require(model, "detects")
+        if counting:
+            require(model, "counts")
