@@ -6,6 +6,7 @@ They know nothing; they prove that the loading, prompting and post-processing pa
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 WORDS = (
@@ -393,24 +394,26 @@ CHAT = (
 )
 
 
-def qwen(folder: Path, *, version: int) -> Path:
+def qwen(folder: Path, *, kind: str) -> Path:
     import torch
-    from transformers import (
-        Qwen2_5_VLConfig,
-        Qwen2_5_VLForConditionalGeneration,
-        Qwen3VLConfig,
-        Qwen3VLForConditionalGeneration,
-    )
+    from transformers import AutoConfig, AutoModelForImageTextToText
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     torch.manual_seed(0)
     marks = ["<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
-    tokenizer = char_tokenizer(specials=marks)
+    old = kind in ("qwen2_vl", "qwen2_5_vl")
+    boxes = ["<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>"]
+    tokenizer = char_tokenizer(specials=marks + boxes if kind == "qwen2_vl" else marks, plain=["<think>", "</think>"])
     tokenizer.chat_template = CHAT.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    if kind == "qwen3_5":  # as its own: what is not to be thought is an empty thought
+        tokenizer.chat_template += (
+            "{% if add_generation_prompt %}<think>\n{% if enable_thinking is defined and enable_thinking is false %}"
+            "\n</think>\n\n{% endif %}{% endif %}"
+        )
     ids = {name: tokenizer.convert_tokens_to_ids(f"<|{mark}|>") for name, mark in (
         ("vision_start_token_id", "vision_start"), ("vision_end_token_id", "vision_end"),
         ("image_token_id", "image_pad"), ("video_token_id", "video_pad"))}  # fmt: skip
-    patch = 14 if version == 2 else 16
+    patch = 14 if old else 16
     image_processor = Qwen2VLImageProcessorPil(
         patch_size=patch, size={"shortest_edge": (2 * patch) ** 2, "longest_edge": (8 * patch) ** 2}
     )
@@ -419,22 +422,27 @@ def qwen(folder: Path, *, version: int) -> Path:
         "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16, "max_position_embeddings": 2048,
         "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
     }  # fmt: skip
-    if version == 2:
-        config = Qwen2_5_VLConfig(
-            text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]}},
-            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": patch,
-                           "out_hidden_size": 32, "fullatt_block_indexes": [0], "window_size": 56},
-            **ids,
-        )  # fmt: skip
-        Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder)
+    text["rope_parameters"] = {"rope_type": "default", "mrope_section": [2, 3, 3]}
+    vision = {"depth": 1, "num_heads": 2, "patch_size": patch}
+    if kind == "qwen2_vl":
+        vision |= {"embed_dim": 16, "hidden_size": 32, "mlp_ratio": 1}
     else:
-        config = Qwen3VLConfig(
-            text_config={**text, "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3]}},
-            vision_config={"depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "patch_size": patch,
-                           "out_hidden_size": 32, "num_position_embeddings": 16, "deepstack_visual_indexes": [0]},
-            **ids,
-        )  # fmt: skip
-        Qwen3VLForConditionalGeneration(config).save_pretrained(folder)
+        vision |= {"hidden_size": 16, "intermediate_size": 16, "out_hidden_size": 32}
+    if kind == "qwen2_5_vl":
+        vision |= {"fullatt_block_indexes": [0], "window_size": 56}
+    elif not old:
+        vision |= {"num_position_embeddings": 16}
+    if kind in ("qwen3_vl", "qwen3_vl_moe"):
+        vision |= {"deepstack_visual_indexes": [0]}
+    if kind == "qwen3_vl_moe":
+        text |= {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    if kind == "qwen3_5":
+        text["rope_parameters"] |= {"partial_rotary_factor": 1.0}
+        text |= {"num_hidden_layers": 2, "layer_types": ["linear_attention", "full_attention"],
+                 "linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2,
+                 "linear_num_value_heads": 2}  # fmt: skip
+    config = AutoConfig.for_model(kind, text_config=text, vision_config=vision, **ids)
+    AutoModelForImageTextToText.from_config(config).save_pretrained(folder)
     image_processor.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -471,8 +479,7 @@ def internvl(folder: Path) -> Path:
 
 
 BUILDERS |= {
-    "qwen2_5_vl": lambda folder: qwen(folder, version=2),
-    "qwen3_vl": lambda folder: qwen(folder, version=3),
+    **{kind: partial(qwen, kind=kind) for kind in ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5")},
     "internvl": internvl,
 }
 

@@ -1,6 +1,6 @@
-"""The family that writes coordinates in digits: Qwen2.5-VL, Qwen3-VL, InternVL, Molmo 2, and any other chat model.
+"""The family that writes coordinates in digits: Qwen2-VL to Qwen3.5, InternVL, Molmo 2, and any other chat model.
 
-Bai et al., "Qwen2.5-VL Technical Report", 2025; "Qwen3-VL Technical Report", 2025; Zhu et al., "InternVL3", 2025;
+Wang et al., "Qwen2-VL", 2024; Bai et al., "Qwen2.5-VL Technical Report", 2025; "Qwen3-VL Technical Report", 2025; Zhu et al., "InternVL3", 2025;
 "Molmo2", 2025; for the others Chen et al., "Shikra: Unleashing Multimodal LLM's Referential Dialogue Magic", 2023.
 """
 
@@ -15,7 +15,7 @@ from vlm_perception.models.asking import Dialect
 from vlm_perception.models.dialects.any_chat import any_chat
 from vlm_perception.models.dialects.internvl import internvl
 from vlm_perception.models.dialects.molmo import molmo2
-from vlm_perception.models.dialects.qwen import qwen2_5, qwen3
+from vlm_perception.models.dialects.qwen import qwen2, qwen2_5, qwen3, qwen3_5
 from vlm_perception.models.generative import GenerativeModel
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.options import Options
@@ -25,8 +25,12 @@ from vlm_perception.types import ModelError
 OPTION_NAMES = ("threshold", "max_new_tokens", "num_beams", "heatmap", "coordinates")
 
 DIALECTS: Final[Mapping[str, Callable[[Checkpoint], Dialect]]] = {
+    "qwen2_vl": qwen2,
     "qwen2_5_vl": qwen2_5,
     "qwen3_vl": qwen3,
+    "qwen3_vl_moe": qwen3,
+    "qwen3_5": qwen3_5,
+    "qwen3_5_moe": qwen3_5,
     "internvl": internvl,
     "molmo2": molmo2,
 }

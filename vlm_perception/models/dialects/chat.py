@@ -7,8 +7,8 @@ not; without it the image placeholder of the chat text is expanded here.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +37,7 @@ class ChatInputs:
         image_tokens: those that stand for the image in the text: first that of its parts, then marks.
         extra: further image processor arguments, as the processor sets them.
         prefix: what the processor puts before the chat's text.
+        template: what the chat template is told beside the messages.
     """
 
     processor: Any
@@ -47,13 +48,14 @@ class ChatInputs:
     image_tokens: tuple[str, ...]
     extra: dict[str, Any]
     prefix: str = ""
+    template: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> dict[str, Any]:
         """One image and one user turn; the image is worked on where the model is, if its processor can."""
         where = image_device(self.image_processor, placement)
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
-        template = self.processor if self.processor is not None else self.tokenizer
-        text = template.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        writer = self.processor if self.processor is not None else self.tokenizer
+        text = writer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **self.template)
         if self.processor is not None:
             arguments = {"images_kwargs": where} if where else {}
             return dict(self.processor(text=[text], images=[image_rgb], return_tensors="pt", **arguments))
@@ -75,7 +77,7 @@ class ChatInputs:
 
 
 def qwen_inputs(checkpoint: Checkpoint) -> ChatInputs:
-    """Qwen2.5-VL, Qwen3-VL: a token for every 2 x 2 patches."""
+    """Qwen-VL: a token for every 2 x 2 patches."""
     image_processor = load_image_processor(checkpoint)
 
     def expand(pixels: Any) -> str:

@@ -1,8 +1,14 @@
-"""Qwen2.5-VL (absolute pixels of the resized image) and Qwen3-VL (0 ... 1000): JSON with ``bbox_2d``."""
+"""The Qwen-VL models: JSON with ``bbox_2d``, in Qwen2.5-VL in pixels of the resized image, in the others 0 ... 1000.
+
+Coordinates as Wang et al., "Qwen2-VL", 2024, Bai et al., "Qwen2.5-VL Technical Report", 2025, and the cookbook of Qwen3-VL
+have them; the mixtures of experts write as their dense siblings, and Qwen3.5, which the library gives Qwen3-VL's processor,
+as Qwen3-VL (its authors in github.com/QwenLM/Qwen3.8-Flash-Next/issues/4).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
@@ -29,17 +35,19 @@ _REGION: Final = {
     RegionWish.DESCRIPTION: "Describe the object in the region {} in a short phrase.",
     RegionWish.CATEGORY: "Name the category of the object in the region {}, in a word or two.",
 }
+_MARKS: Final = ("<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>")
 
 
 class QwenDialect:
     """Prompts in the manner of the models' own grounding cookbook."""
 
-    def __init__(self, chat: ChatInputs, *, per_mille: bool) -> None:
+    def __init__(self, chat: ChatInputs, *, per_mille: bool, heatmaps: bool = True) -> None:
         """Take over the checkpoint's inputs.
 
         Args:
             chat: image + prompt -> inputs.
             per_mille: Qwen3-VL's coordinates; else Qwen2.5-VL's.
+            heatmaps: whether all of its layers attend, so that it can be seen where it looks.
         """
         self._chat = chat
         self._per_mille = per_mille
@@ -52,7 +60,7 @@ class QwenDialect:
             reads_text=True,
             describes_regions=True,
             names_regions=True,
-            heatmaps=True,
+            heatmaps=heatmaps,
             needs_gpu=True,
             languages=("en", "zh", "de", "fr", "es", "it", "pt", "ja", "ko", "ru", "ar", "vi"),
         )
@@ -124,6 +132,8 @@ class QwenDialect:
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The prompt that locates; a token for every 2 x 2 patches."""
+        if not self.capabilities.heatmaps:
+            return None
         (ask,) = self.locate([phrase])
         encoded = self.encode(image_rgb, ask.prompt, placement)
         _, rows, columns = encoded.inputs["image_grid_thw"][0].tolist()
@@ -139,11 +149,68 @@ class QwenDialect:
         )
 
 
+class Qwen2Dialect(QwenDialect):
+    """Qwen2-VL: asked for one phrase at a time, it answers in JSON or in its own marks.
+
+    These are ``<|object_ref_start|>red mug<|object_ref_end|><|box_start|>(x1,y1),(x2,y2)<|box_end|>``, 0 ... 1000. Points
+    and lines with their places are not among what it was trained to write.
+    """
+
+    def __init__(self, chat: ChatInputs) -> None:
+        """Take over the checkpoint's inputs."""
+        super().__init__(chat, per_mille=True)
+        self.capabilities = replace(self.capabilities, points=False)
+
+    def decode(self, tokens: Any, prompt_length: int) -> str:
+        """The continuation only; its marks are special tokens, which decoding would leave out."""
+        tokenizer = self._chat.tokenizer
+        marks = dict(zip(tokenizer.convert_tokens_to_ids(list(_MARKS)), _MARKS, strict=True))
+        text, start = "", 0
+        ids = tokens[prompt_length:].tolist()
+        for end, token in enumerate([*ids, None]):
+            if token is None or token in marks:
+                text += tokenizer.decode(ids[start:end], skip_special_tokens=True) + marks.get(token, "")
+                start = end + 1
+        return text
+
+    def locate(self, phrases: Sequence[str]) -> list[Ask]:
+        """One prompt a phrase."""
+        return [ask for phrase in phrases for ask in super(Qwen2Dialect, self).locate([phrase])]
+
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
+    ) -> Ask | None:
+        """The region in its own marks."""
+        if wish not in _REGION:
+            return None
+        x1, y1, x2, y2 = pixels_to_per_mille(box_xyxy, image_wh)
+        return Ask(_REGION[wish].format(f"<|box_start|>({x1},{y1}),({x2},{y2})<|box_end|>"), as_text)
+
+    def read_text(self) -> Ask | None:
+        """The words, without their places."""
+        return Ask("Read all the text in the image.", as_text)
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """It gives boxes only."""
+        return None
+
+
+def qwen2(checkpoint: Checkpoint) -> Qwen2Dialect:
+    """Qwen2-VL."""
+    return Qwen2Dialect(qwen_inputs(checkpoint))
+
+
 def qwen2_5(checkpoint: Checkpoint) -> QwenDialect:
     """Qwen2.5-VL."""
     return QwenDialect(qwen_inputs(checkpoint), per_mille=False)
 
 
 def qwen3(checkpoint: Checkpoint) -> QwenDialect:
-    """Qwen3-VL."""
+    """Qwen3-VL, dense or a mixture of experts."""
     return QwenDialect(qwen_inputs(checkpoint), per_mille=True)
+
+
+def qwen3_5(checkpoint: Checkpoint) -> QwenDialect:
+    """Qwen3.5, dense or a mixture of experts: asked not to think first; most of its layers have no attention."""
+    chat = replace(qwen_inputs(checkpoint), template={"enable_thinking": False})
+    return QwenDialect(chat, per_mille=True, heatmaps=False)
