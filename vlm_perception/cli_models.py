@@ -130,9 +130,9 @@ def _row(entry: ModelEntry, state: str) -> dict[str, Any]:
 
 
 def _options(entry: ModelEntry, role: str) -> list[dict[str, str]]:
-    from vlm_perception.models.options_table import defaults_of, options_of
+    from vlm_perception.models.options_table import options_of, with_defaults
 
-    defaults = defaults_of(entry, role)
+    defaults = with_defaults(entry, role, {})
     return [
         {
             "name": option.name,

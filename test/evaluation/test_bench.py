@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from vlm_perception.evaluation import bench
 from vlm_perception.evaluation.bench import bench_overhead, five_boxes, main
 from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory
 
@@ -56,6 +57,44 @@ def test_json(tmp_path, capsys):
     data = json.loads((tmp_path / "bench.json").read_text())
     assert data["overhead_ms"]["geometry"]["p50"] > 0
     assert "geometry" in capsys.readouterr().out
+
+
+def test_options_reach_the_model_and_the_result(tmp_path, monkeypatch, capsys):
+    asked = []
+    real = bench.build_model
+
+    def build(spec, **named):
+        asked.append((spec, named["options"]))
+        return real(spec, **named)
+
+    monkeypatch.setattr(bench, "build_model", build)
+    arguments = ["--repeats", "3", "--model", "tabletop", "--option", "nms_iou=0.3", "--option", "threshold=0.9"]
+    assert main([*arguments, "--json", str(tmp_path / "bench.json")]) == 0
+    assert asked == [("tabletop", {"nms_iou": 0.3, "threshold": 0.9})]
+    assert json.loads((tmp_path / "bench.json").read_text())["options"] == {"nms_iou": 0.3, "threshold": 0.9}
+    assert "nms_iou=0.3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--model", "tabletop", "--option", "compile=3"], "'compile' must be true, false or the name"),
+        (["--model", "depth-grabcut", "--option", "multimask=false"], "'depth-grabcut' has no option 'multimask'"),
+        (
+            ["--model", "kosmos-2", "--random-weights", "--option", "max_new_tokens=3"],
+            "--new-tokens is how long answers are",
+        ),
+    ],
+)
+def test_wrong_options_are_explained(capsys, arguments, complaint):
+    assert main(["--repeats", "1", *arguments]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_options_are_of_a_model(capsys):
+    with pytest.raises(SystemExit):
+        main(["--option", "compile=true"])
+    assert "--option needs --model" in capsys.readouterr().err
 
 
 def test_an_unknown_model_is_explained(capsys):

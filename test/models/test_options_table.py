@@ -11,7 +11,7 @@ from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options, parse_option
 from vlm_perception.models.options_kinds import OneOrMore, Text
-from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, defaults_of, options_of
+from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, options_of, with_defaults
 from vlm_perception.models.registry import load_registry
 from vlm_perception.types import ModelError
 
@@ -178,9 +178,9 @@ def test_options_that_undo_one_another_are_refused(tiny_checkpoints, options, me
 def test_a_row_goes_by_its_defaults_in_each_role(name, role):
     """`sam3` finds phrases above a threshold, and takes no threshold for boxes."""
     entry = load_registry()[name]
-    defaults = Options(defaults_of(entry, role), name)
+    defaults = Options(with_defaults(entry, role, {}), name)
     check_options(defaults, family=entry.family, role=role, model_type=entry.model_type)
-    other = {n for r in entry.roles for n in defaults_of(entry, r)}
+    other = {n for r in entry.roles for n in with_defaults(entry, r, {})}
     assert other == set(entry.defaults), "every default is an option in one of its roles"
 
 
@@ -199,6 +199,9 @@ def test_a_registrys_default_is_no_users_option(monkeypatch):
         build_model("grounding-dino-tiny", offline=True, options={"boxes_from": "heatmap"})
     with pytest.raises(ModelError, match="'threshold' shapes"):
         build_model("grounding-dino-tiny", offline=True, options={"boxes_from": "heatmap", "threshold": 0.2})
+    entry = load_registry()["clip-base"]
+    assert with_defaults(entry, "grounder", {"nms_iou": 0.2}) == {**entry.defaults, "nms_iou": 0.2}
+    assert with_defaults(entry, "grounder", {"boxes_from": "heatmap"}) == {"boxes_from": "heatmap"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """How long everything takes: the stages that are not the model, and a model beside the plain library call.
 
-./dev bench [--model NAME [--random-weights [--new-tokens N]]] [--json FILE]
+./dev bench [--model NAME [--option NAME=VALUE ...] [--random-weights [--new-tokens N]]] [--json FILE]
 
 With ``--random-weights`` a checkpoint of the model's real architecture is made on the spot, so that its speed can be
 measured without its weights. With random weights nothing sensible is found; what is not the model is therefore
@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vlm_perception import language
+from vlm_perception.cli_models import add_option
 from vlm_perception.evaluation.dataset import RgbdRecDataset, write_rgbd_rec
 from vlm_perception.evaluation.oracle import OracleModel
 from vlm_perception.evaluation.plain import plain_call
@@ -31,6 +32,7 @@ from vlm_perception.evaluation.synthetic import TableBox, table_scene
 from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory, time_calls
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.models.factory import build_model, build_segmenter
+from vlm_perception.models.options_table import with_defaults
 from vlm_perception.models.registry import load_registry
 from vlm_perception.models.runtime import free_memory
 from vlm_perception.pipeline import Pipeline
@@ -115,15 +117,26 @@ def _node_calls(frame: RgbdFrame, answer: Answer) -> Mapping[str, Callable[[], o
 
 
 def bench_model(
-    name: str, device: str, repeats: int, *, dtype: str = "auto", random_weights: bool = False, new_tokens: int = 32
+    name: str,
+    device: str,
+    repeats: int,
+    *,
+    dtype: str = "auto",
+    options: Mapping[str, object] | None = None,
+    random_weights: bool = False,
+    new_tokens: int = 32,
 ) -> dict[str, Any]:
     """A model beside the plain ``transformers`` call on the same image, phrases or boxes.
+
+    Of the options the plain call has the length of answers and the number of beams, so that what the others
+    (``compile``, ``load_in_8bit`` ...) change is the difference.
 
     Args:
         name: registry name, hub id or folder; with ``random_weights`` a registry name.
         device: as in ``build_model``.
         repeats: calls of each.
         dtype: as in ``build_model``.
+        options: as in ``build_model`` or ``build_segmenter``.
         random_weights: make a checkpoint of the model's architecture instead of loading its own.
         new_tokens: with ``random_weights``, how long each answer of a model that writes is: they never stop.
 
@@ -141,29 +154,32 @@ def bench_model(
         boxes = [instance.box_xyxy for instance in frame.instances]
     with tempfile.TemporaryDirectory() as folder:
         entry, spec = load_registry().get(name), name
-        options: dict[str, Any] = {}
+        segments = entry is not None and entry.roles == ("segmenter",)
+        given: dict[str, Any] = dict(options or {})
         if random_weights:
+            if "max_new_tokens" in given:
+                raise ModelError("with random weights, --new-tokens is how long answers are, not 'max_new_tokens'")
             entry, spec = random_checkpoint(name, Path(folder), new_tokens=new_tokens), folder
-            options = dict(entry.defaults)
             if RECIPES[entry.model_type].writes:
-                options["max_new_tokens"] = new_tokens
+                given["max_new_tokens"] = new_tokens
+            given = with_defaults(entry, "segmenter" if segments else "grounder", given)
             free_memory()
         reset_peak_memory()
         model: Any
-        if entry is not None and entry.roles == ("segmenter",):
-            model = build_segmenter(spec, device=device, dtype=dtype)
+        if segments:
+            model = build_segmenter(spec, device=device, dtype=dtype, options=given)
             if model is None:
                 raise ModelError(f"'{name}' is no model, so there is nothing to measure")
             ours: Callable[[], object] = lambda: model.segment(image, boxes)  # noqa: E731
         else:
-            model = build_model(spec, device=device, dtype=dtype, options=options)
+            model = build_model(spec, device=device, dtype=dtype, options=given)
             ours = lambda: model.detect([image], PHRASES)  # noqa: E731
         result: dict[str, Any] = measure_call(ours, repeats)
         result["peak_memory_mb"] = peak_memory_mb()
-        if "max_new_tokens" in options and random_weights:
-            result["new_tokens"] = options["max_new_tokens"]
+        if "max_new_tokens" in given and random_weights:
+            result["new_tokens"] = given["max_new_tokens"]
         model.close()
-        generation = {**(entry.defaults if entry is not None else {}), **options}
+        generation = {**(entry.defaults if entry is not None else {}), **given}
         try:
             call = plain_call(spec, device, image, PHRASES, boxes, dtype=dtype, generation=generation)
         except ModelError as error:
@@ -185,11 +201,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto", help="auto, float32, float16 or bfloat16")
+    add_option(parser, "--option", "model_options", "an option of MODEL, e.g. compile=true or load_in_4bit=true")
     parser.add_argument("--repeats", type=int, default=100, help="of the stages; a model runs a fifth as often")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     options = parser.parse_args(argv)
     if options.random_weights and not options.model:
         parser.error("--random-weights needs --model")
+    if options.model_options and not options.model:
+        parser.error("--option needs --model")
     if options.repeats < 1 or options.new_tokens < 1:
         parser.error("--repeats and --new-tokens must be at least 1")
     try:
@@ -202,11 +221,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.model:
             result["model"] = options.model
             result["random_weights"] = options.random_weights
+            result["options"] = dict(options.model_options)
             result["model_ms"] = bench_model(
                 options.model,
                 options.device,
                 max(1, options.repeats // 5),
                 dtype=options.dtype,
+                options=result["options"],
                 random_weights=options.random_weights,
                 new_tokens=options.new_tokens,
             )
@@ -231,6 +252,7 @@ def _print(result: Mapping[str, Any]) -> None:
     model = result.get("model_ms", {})
     if model:
         note = ", random weights" if result["random_weights"] else ""
+        note += "".join(f", {name}={value}" for name, value in result["options"].items())
         table.add_row(f"[b]{result['model']}[/] ({model['parameters_m']:.1f} M parameters{note})", "", "")
         titles = {"ours": "ours", "network": "  in the network", "around": "  around it", "plain": "plain transformers"}
         for name, title in titles.items():

@@ -16,7 +16,7 @@ from vlm_perception.models.hub_cache import lacking_files
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.loading_errors import CheckpointError, env_offline
 from vlm_perception.models.options import Options
-from vlm_perception.models.options_table import check_options, defaults_of
+from vlm_perception.models.options_table import check_options, with_defaults
 from vlm_perception.models.registry import ModelEntry, load_registry
 from vlm_perception.models.runtime import Placement, choose_placement, missing_modules
 from vlm_perception.types import ModelError, VlmPerceptionError
@@ -157,7 +157,7 @@ def _build(
         missing = missing_modules(entry.requires)
         if missing:
             raise ModelError(f"'{spec}' needs {', '.join(missing)}: pip install {' '.join(missing)}")
-        values = {**defaults_of(entry, role), **(options or {})}
+        values = with_defaults(entry, role, options or {})
         if entry.family == _NO_WEIGHTS:
             return _build_without_weights(entry, role, values)
         family, model_type = entry.family, entry.model_type
@@ -170,7 +170,7 @@ def _build(
             f"{role}s are: {', '.join(_names(registry, role))}"
         )
     checked = Options(values, spec)
-    check_options(checked, family=family, role=role, model_type=model_type, given=options or ())
+    check_options(checked, family=family, role=role, model_type=model_type)
     heat_threshold = heatmap_grounder.heat_threshold_of(checked) if role == "grounder" else None
     model = _loaded(load, checkpoint, choose_placement(device, dtype), checked)
     return model if heat_threshold is None else heatmap_grounder.from_heatmaps(model, heat_threshold)

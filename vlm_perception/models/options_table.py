@@ -7,7 +7,7 @@ against what each class reads.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -288,23 +288,23 @@ def options_of(family: str, role: str, model_type: str) -> dict[str, Option]:
     return {row.name: row for row in rows if row.goes_with(kind, role)}
 
 
-def defaults_of(entry: ModelEntry, role: str) -> dict[str, Any]:
-    """A registry row's defaults, as far as they are options in a role: those of the other one are not."""
+def with_defaults(entry: ModelEntry, role: str, given: Mapping[str, object]) -> dict[str, Any]:
+    """What a user gave over a registry row's defaults, less those that are no options in this role or do nothing then."""
     known = options_of(entry.family, role, entry.model_type)
-    return {name: value for name, value in entry.defaults.items() if name in known}
+    values = {**{name: value for name, value in entry.defaults.items() if name in known}, **given}
+    return {name: value for name, value in values.items() if name in given or not _why_idle(known[name], values)}
 
 
 def check_options(
-    options: Options, *, family: str, role: str, model_type: str, given: Collection[str] | None = None
+    options: Options, *, family: str, role: str, model_type: str
 ) -> None:
     """Refuse what a model does not take, and what would do nothing.
 
     Args:
-        options: all that are set, the registry's defaults included.
+        options: all that are set.
         family: as in the registry; the other arguments likewise as in :func:`options_of`.
         role: what the model is wanted for.
         model_type: its class.
-        given: those that the user set; None: all.
 
     Raises:
         ModelError: names the option, its value, and what it takes or who takes it.
@@ -314,24 +314,21 @@ def check_options(
         if name not in known:
             raise ModelError(f"'{options.owner}' has no option '{name}': {_hint(name, known, role)}")
         options.check(name, known[name].takes)
-    for name in options.values if given is None else given:
-        _refuse_idle(known[name], options)
+    for name in options.values:
+        why = _why_idle(known[name], options.values)
+        if why:
+            raise ModelError(f"'{options.owner}': option '{name}' {why}")
 
 
-def _refuse_idle(option: Option, options: Options) -> None:
-    values: Mapping[str, Any] = options.values
+def _why_idle(option: Option, values: Mapping[str, Any]) -> str:
+    """Why an option would do nothing beside others; "" when it does something."""
     if option.idle is not None:
         other, value = option.idle
         if values.get(other, option.idle_default) == value:
-            raise ModelError(
-                f"'{options.owner}': option '{option.name}' does nothing with {other}: {_written(value)}; leave it away, "
-                f"or change '{other}'"
-            )
+            return f"does nothing with {other}: {_written(value)}; leave it away, or change '{other}'"
     if option.boxes and values.get("boxes_from") == "heatmap":
-        raise ModelError(
-            f"'{options.owner}': option '{option.name}' shapes the model's own boxes, so it does nothing with "
-            "boxes_from: heatmap; leave one of them away"
-        )
+        return "shapes the model's own boxes, so it does nothing with boxes_from: heatmap; leave one of them away"
+    return ""
 
 
 def _kind(family: str, model_type: str) -> str:
