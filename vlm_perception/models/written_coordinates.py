@@ -1,7 +1,8 @@
 """The family that writes coordinates in digits: Qwen2-VL to Qwen3.5, InternVL, Molmo 2, and any other chat model.
 
-Wang et al., "Qwen2-VL", 2024; Bai et al., "Qwen2.5-VL Technical Report", 2025; "Qwen3-VL Technical Report", 2025; Zhu et al., "InternVL3", 2025;
-"Molmo2", 2025; for the others Chen et al., "Shikra: Unleashing Multimodal LLM's Referential Dialogue Magic", 2023.
+Wang et al., "Qwen2-VL", 2024; Bai et al., "Qwen2.5-VL Technical Report", 2025; "Qwen3-VL Technical Report", 2025; Zhu et
+al., "InternVL3", 2025; "Molmo2", 2025; for the others Chen et al., "Shikra: Unleashing Multimodal LLM's Referential
+Dialogue Magic", 2023.
 """
 
 from __future__ import annotations

@@ -48,11 +48,3 @@ def in_prompt(encoded: Encoded, image_token_id: int, grids: Sequence[TokenGrid] 
         side = round(len(positions) ** 0.5)
         grids = (TokenGrid(row_by_row(side, side)),)
     return Reading(encoded.inputs, tuple(ids.tolist()), positions, tuple(grids))
-
-
-def with_article(phrase: str) -> str:
-    """ "red mug" -> "a red mug"; what has a determiner or looks plural stays."""
-    words = phrase.split()
-    if not words or words[0].lower() in {"a", "an", "the", "my", "your", "this", "that"} or words[-1].endswith("s"):
-        return phrase
-    return f"{'an' if words[0][0].lower() in 'aeiou' else 'a'} {phrase}"

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from vlm_perception.models.articles import with_article
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
-from vlm_perception.models.dialects.base import image_arguments, on_device, with_article
+from vlm_perception.models.dialects.base import image_arguments, on_device
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.kosmos import parse_kosmos
