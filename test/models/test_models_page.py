@@ -1,6 +1,8 @@
 """docs/models.md says what config/models.yaml and the code say."""
 
+import itertools
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 from vlm_perception.evaluation.heatmap_bound import SIDES, ious_of, masks_in
 from vlm_perception.models import factory
 from vlm_perception.models.heatmap_boxes import DEFAULT_THRESHOLD
+from vlm_perception.models.options import Options, parse_option
+from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, with_defaults
 from vlm_perception.models.quantisation import WRITINGS, edge_errors
 from vlm_perception.models.registry import load_registry
 from vlm_perception.resources import asset_path
@@ -32,7 +36,7 @@ def test_every_model_is_in_the_table_as_it_is_registered():
     rows = {row[0].strip("`"): row[1:] for row in table("model")}
     registry = load_registry()
     assert list(rows) == list(registry)
-    for name, (family, tasks, licence, download, weights, source) in rows.items():
+    for name, (family, tasks, licence, download, weights, source, measured) in rows.items():
         entry = registry[name]
         assert family == entry.family, name
         assert tasks == ", ".join(entry.tasks), name
@@ -40,12 +44,52 @@ def test_every_model_is_in_the_table_as_it_is_registered():
         assert download == (f"{entry.size_mb:.0f}" if entry.size_mb else "none"), name
         assert ("accept its licence" in source) == entry.gated, name
         assert (f"`{entry.hub_id}`" in source) if entry.hub_id else ("ships" in source), name
+        # Sizes are those of the recorded architectures, in test_random_weights.py.
+        assert measured.startswith("size") == (entry.architecture is not None), name
+        assert measured, name
         if entry.size_mb:
             assert int(weights) == round(entry.size_mb / (2 if name in HALVED else 1)), name
 
 
 def test_every_family_is_spoken_of():
     assert sorted(row[0] for row in table("family")) == sorted([*factory.FAMILIES, "no-weights"])
+
+
+@pytest.mark.parametrize(
+    ("of", "options"),
+    [*((f"of {family}", rows) for family, rows in TABLE.items() if rows), ("of a model", GROUNDERS), ("with weights", WEIGHTS)],
+)
+def test_every_option_is_in_its_familys_table(of, options):
+    def cells(option):
+        takes = re.sub(r"(<\w+>)", r"`\1`", option.takes.words)
+        return [f"`{option.name}`", takes, option.default, option.models or "all", option.what]
+
+    assert table(f"option {of}") == [cells(option) for option in options]
+
+
+def test_options_of_the_pages_commands_are_options():
+    """As a shell hands them over, so that what needs quotes in YAML has them."""
+    text = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = [line for line in text.splitlines() if line.startswith("    vlm-perception ")]
+    checked = 0
+    for command in commands:
+        words = shlex.split(command)
+        named = dict(itertools.pairwise(words))
+        for flag, model, role in (("--option", "--model", "grounder"), ("--segmenter-option", "--segmenter", "segmenter")):
+            given = dict(parse_option(value) for name, value in itertools.pairwise(words) if name == flag)
+            if given:
+                entry = load_registry()[named[model]]
+                options = Options(with_defaults(entry, role, given), entry.name)
+                check_options(options, family=entry.family, role=role, model_type=entry.model_type)
+                checked += len(given)
+    assert checked >= 4
+
+
+def test_links_within_the_page_lead_somewhere():
+    text = PAGE.read_text(encoding="utf-8")
+    titles = [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
 
 
 def test_quantisation_errors_are_the_measured_ones():

@@ -46,8 +46,8 @@ class Watched(dict):
 
 
 def read_while_building(monkeypatch, build, spec, values):
-    """Options that are read once they have been checked, and as what kind (None: as they are)."""
-    seen = {}
+    """Options that are read once they have been checked, and as what kind (None: as they are); numbers' defaults."""
+    seen, defaults = {}, {}
     check, check_options = Options.check, factory.check_options
 
     def noting(self, name, kind):
@@ -60,12 +60,21 @@ def read_while_building(monkeypatch, build, spec, values):
         if arguments[0].owner == spec:
             seen.clear()
 
+    def falling_back(read):
+        def reading(self, name, default, **limits):
+            defaults[name] = default
+            return read(self, name, default, **limits)
+
+        return reading
+
     with monkeypatch.context() as patch:
         patch.setattr(Options, "check", noting)
+        patch.setattr(Options, "number", falling_back(Options.number))
+        patch.setattr(Options, "integer", falling_back(Options.integer))
         patch.setattr(factory, "Options", lambda given, owner: Options(Watched(given, seen), owner))
         patch.setattr(factory, "check_options", checking)
         build(spec, device="cpu", options=values).close()
-    return seen
+    return seen, defaults
 
 
 def same(read, takes):
@@ -91,7 +100,7 @@ def test_what_a_class_takes_is_what_it_reads(tiny_checkpoints, tmp_path, monkeyp
         values["task"] = "<CAPTION_TO_PHRASE_GROUNDING>"
     if "proposer" in known:
         values |= {"proposer": str(tiny_checkpoints("sam2")), "points_per_side": 4}
-    seen = read_while_building(monkeypatch, build, str(folder), values)
+    seen, defaults = read_while_building(monkeypatch, build, str(folder), values)
     unread = set(known) - set(seen) - {"heat_threshold"}
     assert unread <= ({"mask_decoder"} if kind == "paligemma" else set()), "accepted and ignored"
     everywhere = {row.name for rows in (*TABLE.values(), GROUNDERS, WEIGHTS) for row in rows}
@@ -99,6 +108,9 @@ def test_what_a_class_takes_is_what_it_reads(tiny_checkpoints, tmp_path, monkeyp
     for name, read in seen.items():
         if read is not None and name in known:
             assert same(read, known[name].takes), name
+    for name, default in defaults.items():
+        if name in known and known[name].default[0].isdigit() and name != "max_num_patches":  # the checkpoint's own
+            assert f"{default:g}" in known[name].default.replace(",", "").split(), name
 
 
 def test_paligemma_reads_where_its_decoder_is(tiny_checkpoints, monkeypatch):
