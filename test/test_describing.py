@@ -243,6 +243,17 @@ def test_a_model_that_points_is_asked_and_its_points_become_things() -> None:
     assert run(Speaker(), "point", "the green cube").status is Status.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [("the red cube", "red cube"), ("point at the red cube", "red cube"), ("A red cube", "red cube"), ("cubes", "cubes"),
+     ("the handle of the mug", "handle of the mug"), ("der rote Würfel", "der rote Würfel")],
+)  # fmt: skip
+def test_the_article_is_the_prompts(text, asked) -> None:
+    model = Speaker()
+    run(model, "point", text)
+    assert model.asked == [("point", asked)]
+
+
 def test_a_model_without_points_points_through_the_resolver() -> None:
     answer = run(ColorModel(), "point", "the cube right of the green cube")
     assert answer.status is Status.SUCCEEDED, answer.message

@@ -12,12 +12,13 @@ from describing_models import Speaker
 
 from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.evaluation.dataset import load_rgbd_rec
-from vlm_perception.models.base import GroundedText
+from vlm_perception.models.base import Capabilities, GroundedText
 from vlm_perception.models.depth_grabcut import DepthGrabCut
+from vlm_perception.models.runtime import Placement
 from vlm_perception.pipeline import Look, Pipeline, PipelineSettings
 from vlm_perception.resources import asset_path
 from vlm_perception.scene import box_iou, merge_detections
-from vlm_perception.types import Detection, ModelError, RgbdFrame, Status, Viewpoint
+from vlm_perception.types import Detection, MaskProposal, ModelError, RgbdFrame, Status, Viewpoint
 
 
 @pytest.fixture
@@ -131,6 +132,44 @@ def test_without_segmenter_there_is_a_box_but_no_pose() -> None:
     answer = Pipeline(ColorModel(), None, PipelineSettings()).answer(scene(), "the green cube")
     assert answer.status is Status.NO_DEPTH
     assert len(answer.targets) == 1
+    assert "without a mask" in answer.message
+    assert "set a segmenter, e.g. depth-grabcut" in answer.message
+    blind = Pipeline(ColorModel(), None).answer(replace(scene(), depth_m=None), "the green cube")
+    assert "no depth image" in blind.message
+
+
+def test_an_empty_mask_is_the_segmenters_fault_and_not_the_depths() -> None:
+    class Empty(DepthGrabCut):
+        def segment(self, image_rgb, boxes_xyxy, *, depth_m=None):
+            return [MaskProposal(np.zeros(image_rgb.shape[:2], bool), 0.0) for _ in boxes_xyxy]
+
+    answer = Pipeline(ColorModel(), Empty()).answer(scene(), "the green cube")
+    assert answer.status is Status.NO_DEPTH
+    assert "the segmenter 'depth-grabcut' gave no mask for it; try another" in answer.message
+
+
+@pytest.mark.parametrize("command", ["how many cubes are there?", "count the red cubes"])
+def test_what_lumps_things_together_does_not_count(command: str) -> None:
+    lumping = ColorModel(capabilities=Capabilities(detects=True))
+    answer = Pipeline(lumping, None).answer(scene(), command)
+    assert (answer.status, answer.count) == (Status.INVALID_COMMAND, None)
+    assert "'colors' cannot count" in answer.message
+    assert "grounding-dino-tiny" in answer.message
+    described = Pipeline(lumping, None).describe(scene(), DescribeRequest(DescribeTask.COUNT, "cubes"))
+    assert described.status is Status.INVALID_COMMAND
+    assert Pipeline(lumping, DepthGrabCut()).answer(scene(), "the green cube").status is Status.SUCCEEDED
+
+
+def test_a_model_made_for_a_gpu_says_so_on_a_cpu(caplog: pytest.LogCaptureFixture) -> None:
+    model = ColorModel(capabilities=Capabilities(detects=True, needs_gpu=True))
+    Pipeline(model, None)
+    assert not caplog.records, "where it runs is not known"
+    model.placement = Placement("cuda:0", "bfloat16")
+    Pipeline(model, None)
+    assert not caplog.records
+    model.placement = Placement("cpu", "float32")
+    Pipeline(model, None)
+    assert "'colors' is made for a GPU and runs on the CPU" in caplog.text
 
 
 def test_merge_joins_phrases_and_keeps_neighbours_apart() -> None:

@@ -16,7 +16,7 @@ from vlm_perception import describing, language
 from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.detecting import BatchDetector
 from vlm_perception.models.base import GroundingModel, Segmenter
-from vlm_perception.models.capability import require_places
+from vlm_perception.models.capability import require_places, warn_if_slow
 from vlm_perception.stages import Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
@@ -71,6 +71,7 @@ class Pipeline:
             segmenter: gives masks for boxes that came without one; None: such objects stay boxes without depth.
             settings: thresholds.
         """
+        warn_if_slow(model)
         self.model = model
         self.segmenter = segmenter
         self.settings = settings if settings is not None else PipelineSettings()

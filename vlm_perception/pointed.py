@@ -29,25 +29,36 @@ def detections_of_points(
         things_at: is called once, with all points.
 
     Returns:
-        In the order of the phrases.
+        Boxes first, each kind in the order of the phrases.
     """
-    places = [(phrase, words.score, box) for phrase, words in said for m in words.mentions for box in m.boxes_xyxy]
-    points = [_inside(box, image_wh) for _, _, box in places if not _has_area(box)]
-    pending = iter(zip(points, things_at(points) if points else (), strict=True))
-    known: list[_Thing] = []
+    boxes = [
+        Detection(phrase, phrase, words.score, box) for phrase, words in said for box in _boxes(words) if _has_area(box)
+    ]
+    points = [
+        (phrase, words.score, _inside(box, image_wh))
+        for phrase, words in said
+        for box in _boxes(words)
+        if not _has_area(box)
+    ]
+    if not points:
+        return boxes
+    under = [(point, mask) for (_, _, point), (mask, _) in zip(points, things_at([p for _, _, p in points]), strict=True)]
     found: list[Detection] = []
-    for phrase in dict.fromkeys(phrase for phrase, _, _ in places):
-        of_it = [(score, box) for asked, score, box in places if asked == phrase]
-        scores = [score for score, box in of_it if not _has_area(box)]
-        things = _apart([(point, mask) for _ in scores for point, (mask, _) in (next(pending),)])
-        things = _joined(things, known)
+    known: list[_Thing] = []
+    for phrase in dict.fromkeys(phrase for phrase, _, _ in points):
+        of_it = [k for k, (asked, _, _) in enumerate(points) if asked == phrase]
+        things = _joined(_apart([under[k] for k in of_it]), known)
         known += [thing for thing in things if all(thing[1] is not other for _, other in known)]
-        found += [Detection(phrase, phrase, score, box) for score, box in of_it if _has_area(box)]
-        found += [Detection(phrase, phrase, s, box_of(mask), mask=mask) for s, (_, mask) in zip(scores, things, strict=True)]
-    return found
+        for k, (_, mask) in zip(of_it, things, strict=True):
+            found.append(Detection(phrase, phrase, points[k][1], box_of(mask), mask=mask))
+    return [*boxes, *found]
 
 
 _Thing = tuple[PointUv, BoolMask]
+
+
+def _boxes(words: GroundedText) -> list[BoxXyxy]:
+    return [box for mention in words.mentions for box in mention.boxes_xyxy]
 
 
 def _has_area(box_xyxy: BoxXyxy) -> bool:
@@ -64,18 +75,19 @@ def _has(mask: BoolMask, point: PointUv) -> bool:
 
 
 def _apart(things: Sequence[_Thing]) -> list[_Thing]:
-    """Each pixel of a region that holds several points is that of the nearest."""
+    """Each pixel of a region that holds several points is that of the nearest, of two as near the first's."""
     parted = []
     for k, (point, mask) in enumerate(things):
-        others = [other for j, (other, theirs) in enumerate(things) if j != k and (_has(mask, other) or _has(theirs, point))]
-        if others:
+        sharing = [j for j, (other, theirs) in enumerate(things) if j == k or _has(mask, other) or _has(theirs, point)]
+        own = mask
+        if len(sharing) > 1:
             v, u = np.nonzero(mask)
-            distances = [np.hypot(u - x, v - y) for x, y in (point, *others)]
-            nearer = np.argmin(distances, axis=0) == 0
-            mask = np.zeros_like(mask)  # noqa: PLW2901
-            mask[v[nearer], u[nearer]] = True
-            mask[int(point[1]), int(point[0])] = True
-        parted.append((point, mask))
+            distances = [np.hypot(u - things[j][0][0], v - things[j][0][1]) for j in sharing]
+            nearest = np.argmin(distances, axis=0) == sharing.index(k)
+            own = np.zeros_like(mask)
+            own[v[nearest], u[nearest]] = True
+            own[int(point[1]), int(point[0])] = True
+        parted.append((point, own))
     return parted
 
 
@@ -84,14 +96,13 @@ def _joined(things: Sequence[_Thing], known: Sequence[_Thing]) -> list[_Thing]:
     taken: set[int] = set()
     joined = []
     for point, mask in things:
-        same = [
+        near = [
             (float(np.hypot(point[0] - other[0], point[1] - other[1])), k)
             for k, (other, theirs) in enumerate(known)
             if k not in taken and (_has(theirs, point) or _has(mask, other))
         ]
-        if same:
-            taken.add(min(same)[1])
-            joined.append((point, known[min(same)[1]][1]))
-        else:
-            joined.append((point, mask))
+        same = min(near)[1] if near else None
+        if same is not None:
+            taken.add(same)
+        joined.append((point, mask if same is None else known[same][1]))
     return joined

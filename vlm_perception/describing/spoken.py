@@ -9,7 +9,7 @@ from typing import Any
 from vlm_perception.describing.hyperlinks import hyperlinked
 from vlm_perception.describing.mentions import Tied, tie, tie_words
 from vlm_perception.describing.requests import DescribeRequest
-from vlm_perception.models.base import GroundedText, Mention, VisionLanguageModel
+from vlm_perception.models.base import GroundedText, VisionLanguageModel
 from vlm_perception.pointing import thing_at
 from vlm_perception.stages import Stages
 from vlm_perception.types import Answer, BoolMask, BoxXyxy, CommandError, Detection, Status
@@ -36,15 +36,13 @@ def read(stages: Stages, request: DescribeRequest) -> Answer:
     color_rgb = stages.frame.color_rgb
     box, mask = _region(stages, request) if request.about_region else (None, None)
     said = say(stages, lambda model: model.read_text(color_rgb) if box is None else model.read_text(color_rgb, box))
-    lines = [mention.label for mention in said.mentions if mention.label]
-    if lines:  # spans count from the start of what is told
-        starts = [sum(len(line) + 1 for line in lines[:k]) for k in range(len(lines))]
-        places = [m.boxes_xyxy for m in said.mentions if m.label]
-        mentions = tuple(
-            Mention((start, start + len(line)), line, boxes)
-            for start, line, boxes in zip(starts, lines, places, strict=True)
-        )
-        said = replace(said, text="\n".join(lines), mentions=mentions)
+    lines = [mention for mention in said.mentions if mention.label]  # a place without words is nothing that was read
+    starts = [sum(len(line.label) + 1 for line in lines[:k]) for k in range(len(lines))]
+    mentions = tuple(
+        replace(line, span=(start, start + len(line.label))) for start, line in zip(starts, lines, strict=True)
+    )
+    text = "\n".join(line.label for line in lines) if lines else said.text
+    said = replace(said, text=text, mentions=mentions)
     first = None if box is None or said.mentions or not said.text else _thing(said, box, mask)
     return spoken(stages, request, said, tie(stages, said, first=first), nothing="no text was read")
 

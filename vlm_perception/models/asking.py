@@ -25,6 +25,7 @@ class Ask:
         mask: a place (in pixels) and the image's (width, height) -> its mask, for families that write masks as codes.
         listed: the answer is a list of places, and its only words are their labels.
         at_start: the answer stands at the beginning; where the model ends after it is of no account.
+        may_be_empty: no words at all are a list without places, and so an answer.
     """
 
     prompt: str
@@ -33,6 +34,7 @@ class Ask:
     mask: Callable[[Place, tuple[int, int]], BoolMask | None] | None = None
     listed: bool = False
     at_start: bool = False
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from vlm_perception.models.base import Capabilities, GroundingModel, VisionLanguageModel
 from vlm_perception.models.registry import load_registry
 from vlm_perception.types import CommandError
+
+_LOG = logging.getLogger(__name__)
 
 _WORDS = {
     "detects": "locate things",
@@ -12,7 +16,7 @@ _WORDS = {
     "points": "point",
     "captions": "caption an image",
     "answers": "answer questions",
-    "counts": "count",
+    "counts": "count (things that touch are one to it)",
     "reads_text": "read text",
     "describes_regions": "describe a region",
     "names_regions": "name what is in a region",
@@ -27,7 +31,7 @@ def who_can(task: str) -> list[str]:
 
 def refuse(name: str, task: str) -> CommandError:
     """The error for a model that cannot do a task; names those that can."""
-    able = who_can(task)
+    able = [other for other in who_can(task) if other != name]
     others = f"models that can: {', '.join(able)}" if able else "no model of the registry can"
     return CommandError(f"'{name}' cannot {_WORDS.get(task, task)}; {others}")
 
@@ -63,3 +67,14 @@ def require_places(model: GroundingModel, *, counting: bool = False) -> None:
         require(model, "detects")
         if counting:
             require(model, "counts")
+
+
+def warn_if_slow(model: GroundingModel) -> None:
+    """Say it once, before anyone waits for it, when a model that is made for a GPU runs on the CPU."""
+    placement = getattr(model, "placement", None)
+    if model.capabilities.needs_gpu and placement is not None and not placement.on_gpu:
+        _LOG.warning(
+            "'%s' is made for a GPU and runs on the CPU, many times slower; if that is too slow, take a model that "
+            "needs none, e.g. tabletop or grounding-dino-tiny",
+            model.name,
+        )

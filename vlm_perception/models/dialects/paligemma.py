@@ -64,8 +64,8 @@ class PaliGemmaDialect:
         """All phrases in one prompt."""
         listed = " ; ".join(clean_phrase(p).lower() for p in phrases)
         if self._mask_decoder is None:
-            return [Ask(f"detect {listed}", _boxes, tuple(phrases))]
-        return [Ask(f"segment {listed}", _boxes, tuple(phrases), self._mask)]
+            return [Ask(f"detect {listed}", _boxes, tuple(phrases), may_be_empty=True)]
+        return [Ask(f"segment {listed}", _boxes, tuple(phrases), self._mask, may_be_empty=True)]
 
     def _mask(self, place: Place, image_wh: tuple[int, int]) -> BoolMask | None:
         return None if self._mask_decoder is None else self._mask_decoder.mask(place.codes, place.box, image_wh)
