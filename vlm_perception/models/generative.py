@@ -32,8 +32,6 @@ from vlm_perception.types import BoxXyxy, CommandError, Detection, MaskProposal,
 
 _LOG = logging.getLogger(__name__)
 
-OPTION_NAMES = ("threshold", "max_new_tokens", "num_beams", "heatmap", "masks", "task")
-
 
 @dataclass(frozen=True)
 class _Said:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from vlm_perception.models.base import Capabilities, GroundedText, GroundingModel, Heatmap, RgbImage
 from vlm_perception.models.capability import refuse, who_can
@@ -12,8 +12,6 @@ from vlm_perception.models.heatmap_boxes import DEFAULT_THRESHOLD, boxes_from_he
 from vlm_perception.models.options import Options
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.types import BoxXyxy, Detection, ModelError
-
-OPTION_NAMES: Final = ("boxes_from", "heat_threshold")
 
 
 class HeatmapGrounder:
@@ -117,8 +115,6 @@ def heat_threshold_of(options: Options) -> float | None:
     threshold = options.number("heat_threshold", DEFAULT_THRESHOLD, low=0.01, high=1.0)
     if options.choice("boxes_from", ("model", "heatmap")) == "heatmap":
         return threshold
-    if "heat_threshold" in options.values:
-        raise ModelError(f"'{options.owner}': option 'heat_threshold' goes with boxes_from: heatmap")
     return None
 
 

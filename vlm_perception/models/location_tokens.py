@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from vlm_perception.models import generative
 from vlm_perception.models.asking import Dialect
 from vlm_perception.models.dialects.florence import FlorenceDialect
 from vlm_perception.models.dialects.kosmos import KosmosDialect
@@ -21,8 +20,6 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.region_outlines import RegionOutlines
 from vlm_perception.models.runtime import Placement, import_transformers
 from vlm_perception.types import ModelError
-
-OPTION_NAMES = (*generative.OPTION_NAMES, "mask_decoder")
 
 _Dialect = type[FlorenceDialect | KosmosDialect | PaliGemmaDialect]
 DIALECTS: Final[Mapping[str, tuple[str, _Dialect]]] = {
@@ -46,8 +43,6 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Gene
     processor = checkpoint.load(transformers.AutoProcessor)
     if dialect_class is PaliGemmaDialect:
         dialect: Dialect = PaliGemmaDialect(processor, options, load_mask_decoder(checkpoint, placement, options))
-    elif options.values.get("mask_decoder"):
-        raise ModelError(f"'{checkpoint.name}' ({model_type}) writes no mask tokens, so it has no use for 'mask_decoder'")
     else:
         dialect = dialect_class(processor, options)
     model = load_weights(checkpoint, getattr(transformers, class_name), placement, options=options.values)

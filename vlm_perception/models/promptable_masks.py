@@ -43,8 +43,6 @@ CLASSES: Final[Mapping[str, str]] = {
 }
 _PADDED: Final = ("sam", "sam_hq")
 
-OPTION_NAMES = ("multimask", "hq_token_only", "threshold", "mask_threshold", "device_preprocessing")
-
 
 @dataclass(frozen=True, eq=False)
 class NetworkImage:
@@ -82,7 +80,7 @@ class PromptableMasks:
         self._model: Any = model
         self._prepare = prepare
         self.placement = placement
-        self._arguments: dict[str, Any] = {"multimask_output": bool(options.values.get("multimask", True))}
+        self._arguments: dict[str, Any] = {"multimask_output": options.flag("multimask", default=True)}
         if type(model).__name__.startswith("SamHQ"):
             self._arguments["hq_token_only"] = options.flag("hq_token_only")
 

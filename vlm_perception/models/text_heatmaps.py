@@ -27,8 +27,6 @@ from vlm_perception.models.runtime import (
 from vlm_perception.models.square_images import load_square_images
 from vlm_perception.types import Detection, ModelError
 
-OPTION_NAMES = ("threshold", "mask_threshold", "min_area", "templates")
-
 _TEMPLATES: Final = ("a photo of a {}.",)
 
 

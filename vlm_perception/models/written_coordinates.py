@@ -23,8 +23,6 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement, import_transformers
 from vlm_perception.types import ModelError
 
-OPTION_NAMES = ("threshold", "max_new_tokens", "num_beams", "heatmap", "coordinates")
-
 DIALECTS: Final[Mapping[str, Callable[[Checkpoint], Dialect]]] = {
     "qwen2_vl": qwen2,
     "qwen2_5_vl": qwen2_5,

@@ -135,9 +135,7 @@ def any_chat(checkpoint: Checkpoint, options: Options) -> AnyChatDialect:
     Raises:
         ModelError: the unit is none, or the processor has no chat template.
     """
-    unit = str(options.values.get("coordinates") or "fraction")
-    if unit not in _UNITS:
-        raise ModelError(f"'{checkpoint.name}': option 'coordinates' must be one of {', '.join(_UNITS)}, got {unit!r}")
+    unit = options.choice("coordinates", tuple(_UNITS))
     processor = checkpoint.load(import_transformers().AutoProcessor)
     if getattr(processor, "chat_template", None) is None:
         raise ModelError(f"'{checkpoint.name}' has no chat template, so it is no chat model: take its -it or -chat sibling")

@@ -17,7 +17,7 @@ from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement, import_torch
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
-from vlm_perception.types import BoxXyxy, ModelError
+from vlm_perception.types import BoxXyxy
 
 _LOCATE_TASKS: Final = ("<OPEN_VOCABULARY_DETECTION>", "<CAPTION_TO_PHRASE_GROUNDING>")
 _REGION_TASKS: Final = {
@@ -41,9 +41,7 @@ class FlorenceDialect:
         """Take over the checkpoint's processor."""
         self._processor = processor
         self._masks = options.flag("masks")
-        self._task = str(options.values.get("task") or _LOCATE_TASKS[0])
-        if self._task not in _LOCATE_TASKS:
-            raise ModelError(f"'{options.owner}': option 'task' must be one of {_LOCATE_TASKS}, got '{self._task}'")
+        self._task = options.choice("task", _LOCATE_TASKS)
         self.capabilities = Capabilities(
             detects=True,
             masks=self._masks,
