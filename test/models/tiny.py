@@ -214,14 +214,11 @@ def sam2(folder: Path, *, model_type: str = "sam2") -> Path:
     return folder
 
 
-def sam3(folder: Path) -> Path:
-    import torch
-    from transformers import Sam3Config, Sam3Model
+def _sam3_config(tokenizer):
+    from transformers import Sam3Config
 
-    torch.manual_seed(0)
-    tokenizer = clip_tokenizer()
     small = {"hidden_size": 32, "num_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    config = Sam3Config(
+    return Sam3Config(
         vision_config={
             "backbone_config": {
                 "model_type": "sam3_vit_model", "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2,
@@ -239,19 +236,24 @@ def sam3(folder: Path) -> Path:
         detr_decoder_config={**small, "num_queries": 6},
         mask_decoder_config={"hidden_size": 32, "num_upsampling_stages": 3, "num_attention_heads": 2},
     )  # fmt: skip
-    Sam3Model(config).save_pretrained(folder)
+
+
+def sam3(folder: Path) -> Path:
+    """The detector alone."""
+    import torch
+    from transformers import Sam3Model
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    Sam3Model(_sam3_config(tokenizer)).save_pretrained(folder)
     square_processor(folder, "Sam3ImageProcessor", 56)
     tokenizer.save_pretrained(folder)
     return folder
 
 
-def sam3_tracker(folder: Path) -> Path:
-    import torch
-    from transformers import Sam3TrackerConfig, Sam3TrackerModel
-
-    torch.manual_seed(0)
-    config = Sam3TrackerConfig(
-        vision_config={
+def _sam3_tracker_parts() -> dict:
+    return {
+        "vision_config": {
             "backbone_config": {
                 "model_type": "sam3_vit_model", "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2,
                 "num_attention_heads": 2, "image_size": 56, "patch_size": 14, "window_size": 2,
@@ -259,13 +261,46 @@ def sam3_tracker(folder: Path) -> Path:
             },
             "fpn_hidden_size": 32, "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
         },
-        prompt_encoder_config={"hidden_size": 32, "image_size": 56, "patch_size": 14, "mask_input_channels": 4},
-        mask_decoder_config={
+        "prompt_encoder_config": {"hidden_size": 32, "image_size": 56, "patch_size": 14, "mask_input_channels": 4},
+        "mask_decoder_config": {
             "hidden_size": 32, "mlp_dim": 16, "num_attention_heads": 2, "iou_head_hidden_dim": 16,
         },
-    )  # fmt: skip
-    Sam3TrackerModel(config).save_pretrained(folder)
+    }  # fmt: skip
+
+
+def sam3_tracker(folder: Path) -> Path:
+    import torch
+    from transformers import Sam3TrackerConfig, Sam3TrackerModel
+
+    torch.manual_seed(0)
+    Sam3TrackerModel(Sam3TrackerConfig(**_sam3_tracker_parts())).save_pretrained(folder)
     square_processor(folder, "Sam3ImageProcessor", 56)
+    return folder
+
+
+def sam3_video(folder: Path) -> Path:
+    """Detector and tracker in one, as the hub publishes SAM 3; saved under the network's own names, as there."""
+    import torch
+    from safetensors.torch import save_file
+    from transformers import Sam3VideoConfig, Sam3VideoModel
+
+    torch.manual_seed(0)
+    tokenizer = clip_tokenizer()
+    memory = {
+        "memory_attention_hidden_size": 32, "memory_attention_num_layers": 1,
+        "memory_attention_feed_forward_hidden_size": 32, "memory_encoder_hidden_size": 32,
+        "memory_encoder_output_channels": 16, "mask_downsampler_embed_dim": 32, "memory_fuser_num_layers": 1,
+        "memory_fuser_embed_dim": 32, "memory_fuser_intermediate_dim": 32, "image_size": 56,
+    }  # fmt: skip
+    config = Sam3VideoConfig(
+        detector_config=_sam3_config(tokenizer).to_dict(), tracker_config={**_sam3_tracker_parts(), **memory}
+    )
+    network = Sam3VideoModel(config)
+    config.save_pretrained(folder)
+    weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    square_processor(folder, "Sam3ImageProcessor", 56)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -276,6 +311,7 @@ BUILDERS |= {
     "sam2_video": lambda folder: sam2(folder, model_type="sam2_video"),
     "sam3": sam3,
     "sam3_tracker": sam3_tracker,
+    "sam3_video": sam3_video,
 }
 
 
@@ -327,6 +363,7 @@ def florence2(folder: Path) -> Path:
     Florence2ForConditionalGeneration(config).save_pretrained(folder)
     rules = {name: {} for name in ("pure_text", "ocr", "phrase_grounding", "description_with_bboxes", "polygons",
                                    "bboxes", "description_with_bboxes_or_polygons")}  # fmt: skip
+    rules["phrase_grounding"] = {"banned_grounding_tokens": ["it", "the image"]}
     Florence2Processor(image_processor, tokenizer, post_processor_config=rules).save_pretrained(folder)
     return folder
 

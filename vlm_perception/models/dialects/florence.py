@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
 from vlm_perception.models.dialects.base import image_arguments, in_prompt, on_device
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers import florence
-from vlm_perception.models.parsers.base import Parsed
+from vlm_perception.models.parsers.base import Parsed, excerpt
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement, import_torch
@@ -68,12 +68,15 @@ class FlorenceDialect:
         """One prompt a phrase, as documented."""
         if self._masks:
             task, read = "<REFERRING_EXPRESSION_SEGMENTATION>", _in_pixels(florence.parse_polygons)
-            return [Ask(task + clean_phrase(p), read, (p,)) for p in phrases]
+            return [Ask(task + clean_phrase(p), read, (p,), may_be_empty=True) for p in phrases]
 
         def boxes_or_outlines(text: str) -> Parsed:
+            if self._task == _LOCATE_TASKS[1]:
+                return without(florence.parse_boxes(text), self._processor.post_processor.banned_grounding_tokens)
             return florence.parse_polygons(text) if "<poly>" in text else florence.parse_boxes(text)
 
-        return [Ask(self._task + clean_phrase(p), _in_pixels(boxes_or_outlines), (p,)) for p in phrases]
+        read = _in_pixels(boxes_or_outlines)
+        return [Ask(self._task + clean_phrase(p), read, (p,), may_be_empty=True) for p in phrases]
 
     def caption(self) -> Ask | None:
         """A caption in words; :meth:`locate` its phrases to ground it."""
@@ -113,6 +116,16 @@ class FlorenceDialect:
         side = round((len(prompt.image_positions) - 1) ** 0.5)
         grids = (TokenGrid(row_by_row(side, side, first=1)),)
         return replace(prompt, inputs={**encoded.inputs, "decoder_input_ids": ids}, text=answer, grids=grids)
+
+
+def without(parsed: Parsed, labels: Collection[str]) -> Parsed:
+    """Less the places of words that name nothing ("it"): a checkpoint says which its grounding is not to be asked about."""
+    dropped = [place.label for place in parsed.places if place.label in labels]
+    if not dropped:
+        return parsed
+    problem = f"dropped the places of words that name nothing: {excerpt(', '.join(dropped))}"
+    places = tuple(place for place in parsed.places if place.label not in labels)
+    return replace(parsed, places=places, problems=(*parsed.problems, problem))
 
 
 def _words(text: str, sizes: Sizes) -> Parsed:  # noqa: ARG001
