@@ -148,7 +148,9 @@ def test_an_empty_mask_is_the_segmenters_fault_and_not_the_depths() -> None:
     assert "the segmenter 'depth-grabcut' gave no mask for it; try another" in answer.message
 
 
-@pytest.mark.parametrize("command", ["how many cubes are there?", "count the red cubes"])
+@pytest.mark.parametrize(
+    "command", ["how many cubes are there?", "count the red cubes", "are there two red cubes?", "are there at least two cubes?"]
+)
 def test_what_lumps_things_together_does_not_count(command: str) -> None:
     lumping = ColorModel(capabilities=Capabilities(detects=True))
     answer = Pipeline(lumping, None).answer(scene(), command)
@@ -157,6 +159,11 @@ def test_what_lumps_things_together_does_not_count(command: str) -> None:
     assert "grounding-dino-tiny" in answer.message
     described = Pipeline(lumping, None).describe(scene(), DescribeRequest(DescribeTask.COUNT, "cubes"))
     assert described.status is Status.INVALID_COMMAND
+    claims = "a green cube and two red cubes"
+    checked = Pipeline(lumping, None).describe(scene(), DescribeRequest(DescribeTask.CHECK, claims))
+    assert {c.text: c.holds for c in checked.extra["claims"]} == {"a green cube": True, "2 red cubes": None}
+    assert "cannot count" in checked.extra["claims"][1].reason
+    assert Pipeline(lumping, None).answer(scene(), "is there a red cube?").verdict is True
     assert Pipeline(lumping, DepthGrabCut()).answer(scene(), "the green cube").status is Status.SUCCEEDED
 
 

@@ -17,6 +17,7 @@ from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.detecting import BatchDetector
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.capability import require_places, warn_if_slow
+from vlm_perception.reservations import asks_number
 from vlm_perception.stages import Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
@@ -128,7 +129,7 @@ class Pipeline:
             query = _unparsed(command)
         request = describing.request_of(query, self.model)
         if request is None:
-            require_places(self.model, counting=query.task is Task.COUNT)
+            require_places(self.model, counting=asks_number(query))
             return query, None
         try:
             describing.check_request(self.model, request)

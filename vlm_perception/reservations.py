@@ -42,6 +42,13 @@ def _no_depth_message(scene_object: SceneObject, *, depth_given: bool, segmenter
     return f"Found '{scene_object.label}' at pixels [{where}], but without a pose: {reason}."
 
 
+def asks_number(query: Query) -> bool:
+    """Whether an answer takes telling each thing from the next: a count, or a claim of how many there are."""
+    return query.task is Task.COUNT or any(
+        (claim.number or 0) > 1 or claim.bounds not in (None, (1, None)) for claim in query.statement
+    )
+
+
 def concerning(unread: Sequence[Unread], query: Query) -> tuple[Unread, ...]:
     """What is unread of what a query asks for."""
     return tuple(lost for lost in unread if not set(lost.phrases).isdisjoint(query.phrases))

@@ -24,7 +24,7 @@ from vlm_perception.geometry.viewpoint import camera_viewpoint
 from vlm_perception.models.base import GroundedText, GroundingModel, Segmenter, Unread
 from vlm_perception.pointed import detections_of_points
 from vlm_perception.pointing import things_at
-from vlm_perception.reservations import admit_unread, demand_depth
+from vlm_perception.reservations import admit_unread, asks_number, demand_depth
 from vlm_perception.scene import MergedDetection, build_objects, merge_detections
 from vlm_perception.types import (
     Answer,
@@ -37,7 +37,6 @@ from vlm_perception.types import (
     Resolution,
     RgbdFrame,
     SceneObject,
-    Task,
     Viewpoint,
 )
 
@@ -245,7 +244,7 @@ class Stages:
         if not query.phrases:
             raise CommandError(f"'{query.text[:80]}' names no thing to look for. Say what it is, e.g. 'the red mug'.")
         depth_given = self.depth_m is not None
-        objects = self.build(self.find(query.phrases, counting=query.task is Task.COUNT))
+        objects = self.build(self.find(query.phrases, counting=asks_number(query)))
         resolution = self.resolve(query, objects)
         if needs_pose:
             resolution = demand_depth(resolution, depth_given=depth_given, segmenter=self.segmenter)

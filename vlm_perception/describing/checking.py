@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from vlm_perception import spatial
 from vlm_perception.language.captions import Claims
-from vlm_perception.reservations import concerning, stands, unread_words
+from vlm_perception.reservations import asks_number, concerning, stands, unread_words
 from vlm_perception.spatial import wording
 from vlm_perception.spatial.candidates import GENERIC
 from vlm_perception.spatial.scene import SURFACES
@@ -91,7 +91,7 @@ def check(stages: Stages, text: str, claims: Claims, *, atoms: bool) -> Check:
     phrases = [phrase for phrase in query.phrases if phrase not in GENERIC]
     if not phrases:
         raise CommandError(f"'{text[:80]}' names no thing that could be looked for.")
-    objects = stages.build(stages.find(phrases))
+    objects = stages.build(stages.find(phrases, counting=asks_number(query)))
     evidence: dict[tuple[int, Role], Grounding] = {}
     told = [_judge(stages, claim, objects, evidence) for claim in judged]
     told += [ClaimCheck(words, None, "it was not understood") for words in claims.rest]
@@ -115,6 +115,9 @@ def _judge(
     ):
         return ClaimCheck(text, None, "what 'it' stands for was not understood")
     query = Query(text, Task.VERIFY, statement=(claim,))
+    can = stages.model.capabilities
+    if asks_number(query) and not (can.counts or can.points):
+        return ClaimCheck(text, None, f"{stages.model.name} cannot count: things that touch are one to it")
     resolution = stages.resolve(query, objects)
     lost = concerning(stages.unread, query)
     if lost and not stands([claim], resolution.verdict):
