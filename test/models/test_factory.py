@@ -189,7 +189,7 @@ KINDS = ("grounding-dino", "mm-grounding-dino", "owlvit", "owlv2", "omdet-turbo"
 def test_the_registrys_tasks_are_what_the_models_can(tiny_checkpoints, kind):
     rows = [entry for entry in load_registry().values() if entry.model_type == kind]
     assert rows
-    model = build_model(str(tiny_checkpoints("sam3" if kind == "sam3_video" else kind)), device="cpu")
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu")
     names = ("detects", "masks", "points", "captions", "answers", "counts", "reads_text", "describes_regions", "heatmaps")
     for entry in rows:
         assert {name for name in names if getattr(model.capabilities, name)} == set(entry.tasks), entry.name

@@ -178,3 +178,16 @@ def test_who_gives_heatmaps():
     able = who_can("heatmaps")
     assert {"tabletop", "grounding-dino-tiny", "clipseg-rd64", "clip-base", "florence-2-base", "molmo2-4b"} <= set(able)
     assert "sam3" not in able
+
+
+@pytest.mark.parametrize("kind", ["grounding-dino", "owlvit", "omdet-turbo"])
+def test_nan_is_no_cold_map(tiny_checkpoints, kind):
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu")
+    with torch.no_grad():
+        for name, value in model._head._parts.model.named_parameters():
+            if "norm" in name:
+                value.fill_(float("nan"))
+    with pytest.raises(ModelError, match="returned NaN scores in float32 on cpu; its weights are damaged"):
+        model.heatmap(with_box(SIZES[0]), "red mug")
+    with pytest.raises(ModelError, match="returned NaN scores"):
+        model.detect([with_box(SIZES[0])], ["red mug"])

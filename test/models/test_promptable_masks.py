@@ -7,14 +7,15 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from vlm_perception.models.base import GroundingModel, Segmenter
+from vlm_perception.models.base import GroundingModel, PointSegmenter, Segmenter
 from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.loading import torchvision_works
 from vlm_perception.models.promptable_masks import ranked
 from vlm_perception.types import ModelError
 
-KINDS = ("sam", "sam_hq", "sam2", "sam2_video", "edgetam", "edgetam_video", "sam3_tracker")
+KINDS = ("sam", "sam_hq", "sam2", "sam2_video", "edgetam", "edgetam_video", "sam3_tracker", "sam3_video")
 SIZES = ((96, 160), (160, 96), (120, 120))
 BOX = (40, 24, 72, 60)
 
@@ -52,7 +53,11 @@ class SeeingNetwork:
         self.config = config
         self.seen = None
 
-    def __call__(self, pixel_values, input_boxes=None, input_points=None, input_labels=None, **_):
+    def get_image_embeddings(self, pixel_values):
+        return pixel_values
+
+    def __call__(self, image_embeddings, input_boxes=None, input_points=None, input_labels=None, **_):
+        pixel_values = image_embeddings
         self.seen = {"pixels": pixel_values, "boxes": input_boxes, "points": input_points, "labels": input_labels}
         count = (input_boxes if input_boxes is not None else input_points).shape[1]
         bright = pixel_values.mean(1, keepdim=True)
@@ -171,7 +176,7 @@ def test_single_mask_and_sam_hq_options(tiny_checkpoints):
 
 def test_out_of_memory_splits_the_boxes(tiny_checkpoints):
     segmenter = build_segmenter(str(tiny_checkpoints("sam2")), device="cpu")
-    real, asked = segmenter._model, []
+    real, asked = segmenter._model.forward, []
 
     def limited(**inputs):
         asked.append(inputs["input_boxes"].shape[1])
@@ -179,10 +184,71 @@ def test_out_of_memory_splits_the_boxes(tiny_checkpoints):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return real(**inputs)
 
-    segmenter._model = limited
+    segmenter._model.forward = limited
     proposals = segmenter.segment(noise(), [(1, 1, 20, 20), (5, 5, 30, 30), (2, 2, 9, 9)])
     assert len(proposals) == 3
     assert asked == [3, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2", "edgetam", "sam3_tracker"])
+def test_many_points_are_asked_in_passes_over_one_encoded_image(tiny_checkpoints, monkeypatch, kind):
+    segmenter = build_segmenter(str(tiny_checkpoints(kind)), device="cpu")
+    encoder, decoder = segmenter._model.vision_encoder.forward, segmenter._model.forward
+    encoded, asked = [], []
+    monkeypatch.setattr(segmenter._model.vision_encoder, "forward", lambda *a, **k: encoded.append(1) or encoder(*a, **k))
+    monkeypatch.setattr(
+        segmenter._model, "forward", lambda **k: asked.append(k["input_points"].shape[1]) or decoder(**k)
+    )
+    image, points = noise(), [[(float(u), float(v))] for v in range(2, 48, 4) for u in range(2, 64, 5)]
+    found = segmenter.segment_points(image, points)
+    assert len(points) == 156
+    assert asked == [64, 64, 28]
+    assert encoded == [1]
+    for index in (0, 63, 64, 155):
+        (alone,) = segmenter.segment_points(image, [points[index]])
+        assert alone.quality == pytest.approx(found[index].quality, abs=1e-5)
+        assert (alone.mask != found[index].mask).mean() < 0.01
+    assert isinstance(segmenter, PointSegmenter)
+
+
+def test_large_images_are_asked_of_fewer_points_together(tiny_checkpoints, monkeypatch):
+    """Masks at 4000 x 3000 are 144 MB a point as the network's numbers."""
+    segmenter = build_segmenter(str(tiny_checkpoints("sam2")), device="cpu")
+    asked = []
+    decoder = segmenter._model.forward
+    monkeypatch.setattr(
+        segmenter._model, "forward", lambda **k: asked.append(k["input_points"].shape[1]) or decoder(**k)
+    )
+    image = np.zeros((3000, 4000, 3), np.uint8)
+    points = segmenter.at_points(image, [[(10.0, 10.0)], [(2000.0, 1500.0)], [(3900.0, 2900.0)]])
+    assert next(points).mask.shape == (3000, 4000)
+    assert asked == [1]  # the others are not worked out before they are wanted
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam2"])
+def test_nan_is_no_empty_mask(tiny_checkpoints, kind):
+    segmenter = build_segmenter(str(tiny_checkpoints(kind)), device="cpu")
+    break_norms(segmenter._model)
+    with pytest.raises(ModelError, match=r"returned NaN masks in float32 on cpu; its weights are damaged: copy or download"):
+        segmenter.segment(noise(), [(1, 1, 20, 20)])
+    half = build_segmenter(str(tiny_checkpoints(kind)), device="cpu", dtype="bf16")
+    break_norms(half._model)
+    with pytest.raises(ModelError, match="returned NaN masks in bfloat16 on cpu; try dtype:=float32; if"):
+        half.segment_points(noise(), [[(1, 1)]])
+
+
+def test_nan_is_not_nothing_there(tiny_checkpoints):
+    model = build_model(str(tiny_checkpoints("sam3")), device="cpu")
+    break_norms(model._model)
+    with pytest.raises(ModelError, match="returned NaN scores"):
+        model.detect([noise()], ["mug"])
+
+
+def break_norms(network):
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if "norm" in name:
+                value.fill_(float("nan"))
 
 
 def test_boxes_alone_are_no_grounder(tiny_checkpoints):
@@ -219,8 +285,29 @@ def test_close_frees_the_network(tiny_checkpoints, kind):
 # --------------------------------------------------------------------------- SAM 3 with phrases
 
 
-def test_concepts_give_boxes_and_masks(tiny_checkpoints):
-    model = build_model(str(tiny_checkpoints("sam3")), device="cpu")
+def test_one_checkpoint_of_sam3_is_model_and_segmenter(tiny_checkpoints):
+    """As the hub has it: each role takes its own weights out of it, and none is made up."""
+    folder = tiny_checkpoints("sam3_video")
+    saved = load_file(folder / "model.safetensors")
+    model, segmenter = build_model(str(folder), device="cpu"), build_segmenter(str(folder), device="cpu")
+    detector, tracker = model._model.state_dict(), segmenter._model.state_dict()
+    for name, value in detector.items():
+        assert torch.equal(value, saved[f"detector_model.{name}"]), name
+    for name, value in tracker.items():
+        stored = f"tracker_model.{name}"
+        if name.startswith("vision_encoder.neck."):
+            stored = name.replace("vision_encoder.neck.", "tracker_neck.")
+        elif name.startswith("vision_encoder."):
+            stored = f"detector_model.{name}"
+        elif name.startswith("shared_image_embedding.") and stored not in saved:
+            stored = "tracker_model.prompt_encoder.shared_embedding.positional_embedding"
+        assert torch.equal(value, saved[stored]), name
+    assert len(tracker) > 100
+
+
+@pytest.mark.parametrize("kind", ["sam3", "sam3_video"])
+def test_concepts_give_boxes_and_masks(tiny_checkpoints, kind):
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu")
     assert isinstance(model, GroundingModel)
     assert model.capabilities.masks
     results = model.detect([noise(), noise(64, 48)], ["red mug", "plate"], threshold=0.0)

@@ -135,6 +135,40 @@ def test_out_of_memory_splits_the_images(model, monkeypatch):
         model.heatmap(noise(), "mug")
 
 
+def test_out_of_memory_splits_the_phrases_of_one_image(tiny_checkpoints):
+    model = build_model(str(tiny_checkpoints("clipseg")), device="cpu")
+    images, phrases = [noise(), noise(seed=1)], ["red mug", "plate", "bowl", "soup can"]
+    whole = model.detect(images, phrases, threshold=0.0)
+    decoder, sizes = model._model.decoder.forward, []
+
+    def limited(layers, conditions):
+        sizes.append(len(conditions))
+        if len(conditions) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decoder(layers, conditions)
+
+    model._model.decoder.forward = limited
+    split = model.detect(images, phrases, threshold=0.0)
+    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    for before, after in zip(whole, split, strict=True):
+        assert [(d.phrase, d.box_xyxy) for d in before] == [(d.phrase, d.box_xyxy) for d in after]
+    sizes.clear()
+    assert [d.phrase for d in model.detect(images[:1], phrases, threshold=0.0)[0]] == [d.phrase for d in whole[0]]
+    assert sizes == [4, 2, 2]
+
+
+def test_nan_is_not_nothing_there(tiny_checkpoints):
+    model = build_model(str(tiny_checkpoints("clipseg")), device="cpu")
+    with torch.no_grad():
+        for name, value in model._model.named_parameters():
+            if "norm" in name:
+                value.fill_(float("nan"))
+    with pytest.raises(ModelError, match="returned NaN heatmaps in float32 on cpu; its weights are damaged"):
+        model.detect([noise()], ["red mug"])
+    with pytest.raises(ModelError, match="returned NaN heatmaps"):
+        model.heatmap(noise(), "red mug")
+
+
 def test_half_precision_runs(tiny_checkpoints):
     model = build_model(str(tiny_checkpoints("clipseg")), device="cpu", dtype="bf16")
     assert model.heatmap(noise(), "mug").shape == (96, 160)

@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -82,13 +83,28 @@ def test_crops_are_squares_with_surroundings(model_of):
     assert pixels[1][:, 20:].max() < -1.0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_crop_that_fits_is_the_detection(model_of, monkeypatch, tmp_path, kind):
-    """Towers that know red from blue: their proposals come back in camera pixels."""
-    model = model_of(kind)
-    frame = five_boxes(tmp_path).frames[0]
+def shown(shape, folder):
+    """A landscape picture of boxes, or the same turned upright or squeezed into a square; where each box is."""
+    frame = five_boxes(folder).frames[0]
     image = frame.load().color_rgb
     truth = {instance.labels[0]: instance.box_xyxy for instance in frame.instances}
+    if shape == "portrait":
+        upright = np.ascontiguousarray(image.transpose(1, 0, 2))
+        return upright, {name: (y1, x1, y2, x2) for name, (x1, y1, x2, y2) in truth.items()}
+    if shape == "square":
+        side, ratio = image.shape[0], image.shape[0] / image.shape[1]
+        squeezed = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+        return squeezed, {name: (x1 * ratio, y1, x2 * ratio, y2) for name, (x1, y1, x2, y2) in truth.items()}
+    return image, truth
+
+
+@pytest.mark.parametrize(("shape", "size"), [("landscape", (480, 640)), ("portrait", (640, 480)), ("square", (480, 480))])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_crop_that_fits_is_the_detection(model_of, monkeypatch, tmp_path, kind, shape, size):
+    """Towers that know red from blue: their proposals come back in camera pixels."""
+    model = model_of(kind)
+    image, truth = shown(shape, tmp_path)
+    assert image.shape[:2] == size
 
     def score(image_rgb, boxes, phrases):
         crops = [image_rgb[int(y1) : int(y2), int(x1) : int(x2)].mean(axis=(0, 1)) for x1, y1, x2, y2 in boxes]
@@ -154,30 +170,62 @@ class Pointed:
 
     closed = False
 
-    def segment_points(self, image_rgb, points_uv):
+    def at_points(self, image_rgb, points_uv):
         height, width = image_rgb.shape[:2]
-        found = []
         for ((u, v),) in points_uv:
             mask = np.zeros((height, width), bool)
             row, column = int(v > height / 2), int(u > width / 2)
             mask[row * height // 2 : (row + 1) * height // 2, column * width // 2 : (column + 1) * width // 2] = True
-            found.append(MaskProposal(mask, 0.95, ((np.ones_like(mask), 0.99), (np.zeros_like(mask), 0.99), (mask.T if height == width else mask, 0.2))))
-        return found
+            yield MaskProposal(
+                mask, 0.95, ((np.ones_like(mask), 0.99), (np.zeros_like(mask), 0.99), (mask.T if height == width else mask, 0.2))
+            )
 
     def close(self):
         self.closed = True
 
 
-def test_points_propose_masks_once_each():
+@pytest.mark.parametrize(("height", "width"), [(96, 160), (160, 96), (120, 120)])
+def test_points_propose_masks_once_each(height, width):
     segmenter = Pointed()
     proposer = PointProposer(segmenter, 4)
-    proposals = proposer.propose(noise(), 10)
+    proposals = proposer.propose(noise(height, width), 10)
     # Sixteen points, four quarters; the whole image and empty masks are no things.
-    assert sorted(p.box_xyxy for p in proposals) == [(0, 0, 80, 48), (0, 48, 80, 96), (80, 0, 160, 48), (80, 48, 160, 96)]
-    assert all(p.mask.sum() == 80 * 48 for p in proposals)
-    assert len(proposer.propose(noise(), 2)) == 2
+    u, v = width // 2, height // 2
+    expected = [(0, 0, u, v), (0, v, u, height), (u, 0, width, v), (u, v, width, height)]
+    assert sorted(p.box_xyxy for p in proposals) == expected
+    for proposal in proposals:
+        x1, y1, x2, y2 = (int(value) for value in proposal.box_xyxy)
+        assert proposal.mask.shape == (height, width)
+        assert proposal.mask[y1:y2, x1:x2].all()
+        assert proposal.mask.sum() == u * v
+    assert len(proposer.propose(noise(height, width), 2)) == 2
     proposer.close()
     assert segmenter.closed
+
+
+def test_a_grid_of_points_is_asked_in_passes(tiny_checkpoints):
+    options = {"proposer": str(tiny_checkpoints("sam2")), "points_per_side": 12}
+    model = build_model(str(tiny_checkpoints("clip")), device="cpu", options=options)
+    network, asked = model._proposer._segmenter._model, []
+    decoder = network.forward
+    network.forward = lambda **inputs: asked.append(inputs["input_points"].shape[1]) or decoder(**inputs)
+    model._proposer._min_quality = 0.0
+    assert model._proposer.propose(noise(), 5)
+    assert asked == [64, 64, 16]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nan_is_not_nothing_there(tiny_checkpoints, kind):
+    model = build_model(str(tiny_checkpoints(kind)), device="cpu")
+    model._proposer.propose = lambda image, limit: [Proposal((10.0, 10.0, 60.0, 60.0))]
+    with torch.no_grad():
+        for name, value in model._towers._model.named_parameters():
+            if "norm" in name:
+                value.fill_(float("nan"))
+    with pytest.raises(ModelError, match="returned NaN scores in float32 on cpu; its weights are damaged"):
+        model.detect([noise()], ["red mug"])
+    with pytest.raises(ModelError, match="returned NaN scores"):
+        model.heatmap(noise(), "red mug")
 
 
 def test_a_segmenter_as_proposer(tiny_checkpoints):

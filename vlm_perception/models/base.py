@@ -99,7 +99,7 @@ class TellsUnread(Protocol):
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Boxes (or points) -> masks."""
+    """Boxes -> masks; some take points too: :class:`PointSegmenter`."""
 
     @property
     def name(self) -> str:
@@ -116,6 +116,21 @@ class Segmenter(Protocol):
 
     def close(self) -> None:
         """Free the model's memory."""
+
+
+@runtime_checkable
+class PointSegmenter(Segmenter, Protocol):
+    """A segmenter that also takes points, as promptable ones do."""
+
+    def segment_points(
+        self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
+    ) -> list[MaskProposal]:
+        """One proposal for each group of points that lie on one thing, in the order given.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            points_uv: groups of ``(u, v)`` pixels, one group a thing.
+        """
 
 
 @runtime_checkable

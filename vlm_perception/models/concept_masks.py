@@ -23,6 +23,7 @@ from vlm_perception.models.runtime import (
     free_memory,
     import_transformers,
     inference,
+    refuse_nan,
     split_on_oom,
 )
 from vlm_perception.types import Detection, ModelError
@@ -100,6 +101,7 @@ class ConceptMasks:
                 scores = output.pred_logits[0].float().sigmoid()
                 if output.presence_logits is not None:
                     scores = scores * output.presence_logits[0].float().sigmoid()
+                refuse_nan(scores, self._name, self.placement)
                 kept = (scores >= threshold).nonzero().flatten()
                 if not len(kept):
                     continue

@@ -25,7 +25,7 @@ from vlm_perception.models.loading import (
 from vlm_perception.models.options import Options
 from vlm_perception.models.options_table import check_options
 from vlm_perception.models.prompts import clean_phrase
-from vlm_perception.models.runtime import Placement, free_memory, import_transformers, split_on_oom
+from vlm_perception.models.runtime import Placement, free_memory, import_transformers, refuse_nan, split_on_oom
 from vlm_perception.types import Detection, ModelError
 
 HEADS: Mapping[str, type[GroundingDinoHead | OwlHead | OmDetTurboHead]] = {
@@ -166,11 +166,7 @@ class DetectionHeadModel:
     def _detections(
         self, output: HeadOutput, phrases: Sequence[str], image: RgbImage, threshold: float | None
     ) -> list[Detection]:
-        if np.isnan(output.scores).any():
-            raise ModelError(
-                f"'{self._name}' returned NaN scores in {self.placement.dtype} on {self.placement.device}; "
-                "try dtype:=float32"
-            )
+        refuse_nan(output.scores, self._name, self.placement)
         lowest = self._threshold if threshold is None else threshold
         limits = [self._phrase_thresholds.get(clean_phrase(p).lower(), lowest) for p in phrases]
         return detections_from_output(
@@ -194,6 +190,8 @@ class DetectionHeadModel:
             return [head.heatmap(image, phrase) for image in batch]
 
         (found,) = split_on_oom(work, [image_rgb], what=self._name)
+        for level in found.levels:
+            refuse_nan(level, self._name, self.placement)
         return over_image(found.levels, image_rgb, found.extent_wh)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ SAM 3 also takes phrases: :mod:`vlm_perception.models.concept_masks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from vlm_perception.models.runtime import (
     import_torch,
     import_transformers,
     inference,
+    refuse_nan,
     split_on_oom,
 )
 from vlm_perception.models.square_images import load_square_images
@@ -42,6 +43,11 @@ CLASSES: Final[Mapping[str, str]] = {
     "sam3_tracker_video": "Sam3TrackerModel",
 }
 _PADDED: Final = ("sam", "sam_hq")
+# Prompts that the decoder is given together: as many as the library's mask generator takes, and fewer where their masks
+# at the image's size would be more than this many pixels.
+_PROMPTS_A_PASS: Final = 64
+_PIXELS_A_PASS: Final = 1 << 26
+_MASKS_A_PROMPT: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,40 +104,56 @@ class PromptableMasks:
     ) -> list[MaskProposal]:
         """See :meth:`vlm_perception.models.base.Segmenter.segment`; quality is the network's predicted IoU."""
         prompts = [np.asarray(box, dtype=np.float32) for box in boxes_xyxy]
-        return self._run(image_rgb, prompts, self._box_prompt)
+        return list(self._proposals(image_rgb, prompts, self._box_prompt))
 
     def segment_points(
         self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
     ) -> list[MaskProposal]:
-        """One proposal for each group of points that lie on one thing.
+        """See :meth:`vlm_perception.models.base.PointSegmenter.segment_points`."""
+        return list(self.at_points(image_rgb, points_uv))
 
-        Args:
-            image_rgb: (H, W, 3) uint8.
-            points_uv: groups of ``(u, v)`` pixels, one group an object.
-        """
+    def at_points(
+        self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
+    ) -> Iterator[MaskProposal]:
+        """:meth:`segment_points`, a pass at a time: masks of many points need not be in memory together."""
         prompts = [np.asarray(group, dtype=np.float32).reshape(-1, 2) for group in points_uv]
-        return self._run(image_rgb, prompts, self._point_prompt)
+        return self._proposals(image_rgb, prompts, self._point_prompt)
 
-    def _run(
+    def _proposals(
         self,
         image_rgb: RgbImage,
         prompts: Sequence[NDArray[np.float32]],
         layout: Callable[[Sequence[NDArray[np.float32]], NetworkImage], dict[str, Any]],
-    ) -> list[MaskProposal]:
+    ) -> Iterator[MaskProposal]:
+        """In the prompts' order. The image goes through its encoder once."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
         if not prompts:
-            return []
+            return
+        ((image, features),) = split_on_oom(lambda batch: [self._encoded(i) for i in batch], [image_rgb], what=self._name)
 
         def work(batch: Sequence[NDArray[np.float32]]) -> list[MaskProposal]:
-            image = self._prepare(image_rgb)
             with inference(self.placement, autocast=True):
-                output = self._model(pixel_values=image.pixels, **layout(batch, image), **self._arguments)
+                output = self._model(**features, **layout(batch, image), **self._arguments)
+                refuse_nan(output.pred_masks, self._name, self.placement, "masks")
                 masks = image.to_original(output.pred_masks[0].float()) > 0.0
             scores = output.iou_scores[0].float().cpu().numpy()
+            refuse_nan(scores, self._name, self.placement)
             return [ranked(m, s) for m, s in zip(masks.cpu().numpy(), scores, strict=True)]
 
-        return split_on_oom(work, prompts, what=self._name)
+        height, width = image_rgb.shape[:2]
+        a_pass = max(1, min(_PROMPTS_A_PASS, _PIXELS_A_PASS // (_MASKS_A_PROMPT * height * width)))
+        for start in range(0, len(prompts), a_pass):
+            yield from split_on_oom(work, prompts[start : start + a_pass], what=self._name)
+
+    def _encoded(self, image_rgb: RgbImage) -> tuple[NetworkImage, dict[str, Any]]:
+        """The image as the network takes it, and what its encoder makes of it, by the names of the network's inputs."""
+        image = self._prepare(image_rgb)
+        with inference(self.placement, autocast=True):
+            found = self._model.get_image_embeddings(image.pixels)
+        if isinstance(found, tuple):  # SAM-HQ
+            return image, dict(zip(("image_embeddings", "intermediate_embeddings"), found, strict=True))
+        return image, {"image_embeddings": found}
 
     def _box_prompt(self, boxes: Sequence[NDArray[np.float32]], image: NetworkImage) -> dict[str, Any]:
         scaled = np.stack(boxes) * np.tile(np.asarray(image.scale_xy, dtype=np.float32), 2)
@@ -193,6 +215,7 @@ def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Option
         placement,
         options=options.values,
         keep_float32=True,
+        hot=("vision_encoder.forward", "forward"),
     )
     if model_type in _PADDED:
         prepare = _padding(checkpoint, placement, options)

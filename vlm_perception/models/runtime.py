@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from vlm_perception.types import ModelError
 
 Item = TypeVar("Item")
@@ -100,6 +102,26 @@ def free_memory() -> None:
     torch = import_torch()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def refuse_nan(values: Any, name: str, placement: Placement, what: str = "scores") -> None:
+    """Refuse what is no number: compared with a threshold it would read as "nothing there".
+
+    Args:
+        values: a tensor or an array.
+        name: of the model, for the message.
+        placement: where it runs, likewise.
+        what: the values are.
+
+    Raises:
+        ModelError: one of them is NaN.
+    """
+    if not bool((values.isnan() if hasattr(values, "isnan") else np.isnan(values)).any()):
+        return
+    damaged = "its weights are damaged: copy or download it again"
+    if placement.dtype != "float32":
+        damaged = f"try dtype:=float32; if that does not help, {damaged}"
+    raise ModelError(f"'{name}' returned NaN {what} in {placement.dtype} on {placement.device}; {damaged}")
 
 
 def split_on_oom(

@@ -22,6 +22,7 @@ from vlm_perception.models.runtime import (
     free_memory,
     import_transformers,
     inference,
+    refuse_nan,
     split_on_oom,
 )
 from vlm_perception.models.square_images import load_square_images
@@ -94,19 +95,23 @@ class TextHeatmaps:
         return over_image([grid], image_rgb)
 
     def _grids(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> list[Any]:
-        """(P, h, w) probabilities an image."""
+        """P maps of (h, w) probabilities an image."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
         for image in images_rgb:
             check_request(image, phrases[0])
 
         def work(batch: Sequence[RgbImage]) -> list[Any]:
-            return list(self._forward(self._images(batch, self.placement), phrases))
+            pixels = self._images(batch, self.placement)
+            if len(batch) > 1:
+                return list(self._forward(pixels, phrases))
+            # Of one image, what can still be made smaller is the text.
+            return [split_on_oom(lambda part: list(self._forward(pixels, part)[0]), phrases, what=self._name)]
 
         return split_on_oom(work, images_rgb, what=self._name)
 
     def _forward(self, pixels: Any, phrases: Sequence[str]) -> Any:
-        """(N, P, h, w). The vision tower runs once an image, the light decoder once a phrase."""
+        """(N, P, h, w) probabilities. The vision tower runs once an image, the light decoder once a phrase."""
         conditions = self._phrases(phrases)
         network, count = self._model, len(pixels)
         with inference(self.placement, autocast=True):
@@ -118,6 +123,7 @@ class TextHeatmaps:
                 for layer in network.extract_layers
             ]
             logits = network.decoder(layers, conditions.repeat(count, 1)).logits
+        refuse_nan(logits, self._name, self.placement, "heatmaps")
         return logits.float().sigmoid().reshape(count, len(phrases), *logits.shape[-2:])
 
     def _islands(self, phrase: str, heat: Heatmap, threshold: float) -> list[Detection]:

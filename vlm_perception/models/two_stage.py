@@ -18,9 +18,10 @@ from vlm_perception.models.heatmaps import check_request, over_image
 from vlm_perception.models.image_text import ImageText, load_image_text
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
+from vlm_perception.models.promptable_masks import PromptableMasks
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.region_proposals import propose_regions
-from vlm_perception.models.runtime import Placement, free_memory, split_on_oom
+from vlm_perception.models.runtime import Placement, free_memory, refuse_nan, split_on_oom
 from vlm_perception.types import BoolMask, BoxXyxy, Detection, ModelError
 
 _CROPS_A_PASS: Final = 64
@@ -61,8 +62,8 @@ class PointProposer:
     Kirillov et al., "Segment Anything", 2023: masks of predicted IoU 0.88 and more, boxes suppressed at IoU 0.7.
     """
 
-    def __init__(self, segmenter: Any, points_per_side: int, *, min_quality: float = 0.88) -> None:
-        """Take over a segmenter with ``segment_points``."""
+    def __init__(self, segmenter: PromptableMasks, points_per_side: int, *, min_quality: float = 0.88) -> None:
+        """Take over a segmenter."""
         self._segmenter = segmenter
         self._points_per_side = points_per_side
         self._min_quality = min_quality
@@ -72,16 +73,18 @@ class PointProposer:
         height, width = image_rgb.shape[:2]
         steps = (np.arange(self._points_per_side) + 0.5) / self._points_per_side
         points = [[(float(u * width), float(v * height))] for v in steps for u in steps]
-        found: list[Proposal] = []
+        boxes: list[BoxXyxy] = []
+        cut_out: list[BoolMask] = []
         qualities: list[float] = []
-        for proposal in self._segmenter.segment_points(image_rgb, points):
+        for proposal in self._segmenter.at_points(image_rgb, points):
             for mask, quality in ((proposal.mask, proposal.quality), *proposal.alternatives):
                 box = _box_of(mask)
                 if quality >= self._min_quality and box is not None and mask.mean() <= 0.5:
-                    found.append(Proposal(box, mask))
+                    boxes.append(box)
+                    cut_out.append(mask[_inside(box)].copy())  # whole ones, of a whole grid, fill the memory
                     qualities.append(quality)
-        kept = nms([item.box_xyxy for item in found], qualities, 0.7)[:limit]
-        return [found[index] for index in kept]
+        kept = nms(boxes, qualities, 0.7)[:limit]
+        return [Proposal(boxes[index], _whole(cut_out[index], boxes[index], (height, width))) for index in kept]
 
     def close(self) -> None:
         """Free the segmenter."""
@@ -93,6 +96,17 @@ def _box_of(mask: BoolMask) -> BoxXyxy | None:
     if not len(rows):
         return None
     return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def _inside(box_xyxy: BoxXyxy) -> tuple[slice, slice]:
+    x1, y1, x2, y2 = (int(value) for value in box_xyxy)
+    return slice(y1, y2), slice(x1, x2)
+
+
+def _whole(cut_out: BoolMask, box_xyxy: BoxXyxy, size_hw: tuple[int, int]) -> BoolMask:
+    mask = np.zeros(size_hw, dtype=np.bool_)
+    mask[_inside(box_xyxy)] = cut_out
+    return mask
 
 
 class TwoStage:
@@ -158,6 +172,7 @@ class TwoStage:
                 lambda part: list(towers.score_crops(image_rgb, part, phrases).cpu().numpy()), boxes, what=self._name
             )
         scores = np.stack(rows)
+        refuse_nan(scores, self._name, self.placement)
         corners = as_boxes([proposal.box_xyxy for proposal in proposals])
         found: list[Detection] = []
         for column, phrase in enumerate(phrases):
@@ -173,6 +188,7 @@ class TwoStage:
         check_request(image_rgb, phrase)
         towers = self._open()
         (grid,) = split_on_oom(lambda _: [towers.score_patches(image_rgb, phrase)], [phrase], what=self._name)
+        refuse_nan(grid, self._name, self.placement)
         return over_image([grid], image_rgb)
 
     def _open(self) -> ImageText:
@@ -210,7 +226,7 @@ def _proposer(checkpoint: Checkpoint, placement: Placement, options: Options) ->
     segmenter = build_segmenter(
         spec, device=placement.device, dtype=placement.dtype, offline=checkpoint.offline_choice
     )
-    if not hasattr(segmenter, "segment_points"):
+    if not isinstance(segmenter, PromptableMasks):
         raise ModelError(
             f"'{options.owner}': option 'proposer' must be 'regions' or a promptable segmenter such as "
             f"'sam2.1-hiera-tiny'; '{spec}' takes no points"
