@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cube_scene import CUBES, scene
+from cube_scene import CUBES, ColorModel, scene
 from describing_models import middle_m
 from test_generative import answer_with
 
 from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.models import codecs
 from vlm_perception.models.depth_grabcut import DepthGrabCut
-from vlm_perception.models.factory import build_model
+from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import Status
 
@@ -66,6 +66,19 @@ def test_florence_reads_and_describes_a_region(run) -> None:
     refused = run("florence2", "", "ask", "what is it?")
     assert refused.status is Status.INVALID_COMMAND
     assert "kosmos-2" in refused.message
+
+
+def test_florence_outlines_what_another_model_boxed(tiny_checkpoints, monkeypatch) -> None:
+    segmenter = build_segmenter(str(tiny_checkpoints("florence2")), device="cpu", options={"max_new_tokens": 4})
+    x0, y0, x1, y1 = box_of(1)
+    corners = [v * 1000 // WH[k % 2] for k, v in enumerate((x0, y0, x1, y0, x1, y1, x0, y1))]
+    answer_with(monkeypatch, segmenter._model, "".join(f"<loc_{k}>" for k in corners))
+    answer = Pipeline(ColorModel(), segmenter).answer(scene(), "the green cube")
+    assert answer.status is Status.SUCCEEDED, answer.message
+    np.testing.assert_allclose(answer.targets[0].object.geometry.surface_centroid_m, middle_m(1), atol=0.004)
+    answer_with(monkeypatch, segmenter._model, "sorry")
+    lost = Pipeline(ColorModel(), segmenter).answer(scene(), "the green cube")
+    assert lost.status is Status.NO_DEPTH
 
 
 def test_qwen_points_become_things(run) -> None:

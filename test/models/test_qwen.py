@@ -6,7 +6,7 @@ from test_generative import BOX, SIZES, answer_with, image_of, tokenizer_of
 
 from vlm_perception.models import codecs
 from vlm_perception.models.factory import build_model
-from vlm_perception.types import CommandError
+from vlm_perception.types import CommandError, ModelError
 
 PER_MILLE = ("qwen2_vl", "qwen3_vl_moe", "qwen3_5")
 
@@ -85,10 +85,12 @@ def _pointed(model_of, monkeypatch):
     return model_of("qwen3_5").point(image_of(), "handle")
 
 
-def test_layers_without_attention_give_no_heatmap(model_of):
+def test_layers_without_attention_give_no_heatmap(model_of, tiny_checkpoints):
     assert not model_of("qwen3_5").capabilities.heatmaps
     with pytest.raises(CommandError, match="cannot give heatmaps; models that can"):
         model_of("qwen3_5").heatmap(image_of(), "red mug")
+    with pytest.raises(ModelError, match="has no option 'heatmap'"):
+        build_model(str(tiny_checkpoints("qwen3_5")), device="cpu", options={"heatmap": "mean"})
 
 
 @pytest.mark.parametrize("kind", ["qwen2_vl", "qwen3_vl_moe"])

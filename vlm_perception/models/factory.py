@@ -55,7 +55,17 @@ FAMILIES: Final[Mapping[str, _Family]] = {
         "vlm_perception.models.location_tokens", ("florence2", "kosmos-2", "paligemma")
     ),
     "written-coordinates": _Family(
-        "vlm_perception.models.written_coordinates", ("qwen2_5_vl", "qwen3_vl", "internvl", "molmo2")
+        "vlm_perception.models.written_coordinates",
+        (
+            "qwen2_vl",
+            "qwen2_5_vl",
+            "qwen3_vl",
+            "qwen3_vl_moe",
+            "qwen3_5",
+            "qwen3_5_moe",
+            "internvl",
+            "molmo2",
+        ),
     ),
 }
 _NO_WEIGHTS: Final = "no-weights"

@@ -89,6 +89,12 @@ WEIGHTS: Final = (
         "the library's choice",
         "how attention is computed",
     ),
+    Option(
+        "missing_weights",
+        OneOrMore(Text("a part of the names of weights")),
+        "none",
+        "load a checkpoint that lacks these, because its network does without them; others that it lacks are an error",
+    ),
 )
 # Of every model that finds things by phrase.
 GROUNDERS: Final = (
@@ -248,7 +254,7 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
     "written-coordinates": (
         replace(_ANSWERS, without=("molmo2",)),
         *_WRITING,
-        replace(_HEATMAP, without=(OTHER_CHATS,)),
+        replace(_HEATMAP, without=("qwen3_5", "qwen3_5_moe", OTHER_CHATS)),
         Option(
             "coordinates",
             Choice(("fraction", "per_cent", "per_mille", "pixels")),
