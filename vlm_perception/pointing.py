@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vlm_perception.geometry.camera import deproject
 from vlm_perception.geometry.depth import valid_depth
 from vlm_perception.geometry.support import fit_support_plane
-from vlm_perception.models.base import Segmenter
+from vlm_perception.models.base import PointSegmenter, Segmenter
 from vlm_perception.models.depth_planes import STEP_W
 from vlm_perception.types import BoolMask, BoxXyxy, CameraIntrinsics, CommandError
 
@@ -103,10 +103,9 @@ def _pixels(points_uv: Sequence[PointUv], size_wh: tuple[int, int]) -> list[tupl
 def _prompted(
     segmenter: Segmenter | None, color_rgb: NDArray[np.uint8], groups_uv: Sequence[Sequence[PointUv]]
 ) -> list[BoolMask | None]:
-    segment_points = getattr(segmenter, "segment_points", None)
-    if segment_points is None:
+    if not isinstance(segmenter, PointSegmenter):
         return [None] * len(groups_uv)
-    proposals = segment_points(color_rgb, [list(points_uv) for points_uv in groups_uv])
+    proposals = segmenter.segment_points(color_rgb, [list(points_uv) for points_uv in groups_uv])
     return [np.array(proposal.mask, dtype=np.bool_) for proposal in proposals]
 
 

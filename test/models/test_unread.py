@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from cube_scene import scene
 from test_generative import answer_with, image_of
 
 from vlm_perception.models.base import TellsUnread
+from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.models.factory import build_model
-from vlm_perception.types import ModelError
+from vlm_perception.pipeline import Pipeline
+from vlm_perception.types import ModelError, Status
 
 BOX = '{"bbox_2d": [0, 0, 500, 500], "label": "mug"}'
 
@@ -73,6 +76,17 @@ def test_phrases_that_were_asked_one_by_one_are_lost_one_by_one(model_of, monkey
     (found,) = model.detect([image_of()], ["mug", "plate"])
     assert [d.phrase for d in found] == ["mug"]
     assert [(u.phrases, u.why) for u in model.unread[0]] == [(("plate",), "no coordinates in 'what plate?'")]
+
+
+@pytest.mark.parametrize("kind", ["florence2", "paligemma"])
+def test_no_location_tokens_at_all_are_a_list_without_places(model_of, monkeypatch, kind):
+    """These write one place after the other, so that silence is the empty list; a chat model that says nothing is none."""
+    answer_with(monkeypatch, model_of(kind), "")
+    assert model_of(kind).detect([image_of()], ["mug"]) == [[]]
+    assert model_of(kind).unread == ((),)
+    answer_with(monkeypatch, model_of("qwen3_vl"), "")
+    model_of("qwen3_vl").detect([image_of()], ["mug"])
+    assert model_of("qwen3_vl").unread[0][0].why == "empty answer"
 
 
 # --------------------------------------------------------------------------- cut off
@@ -164,5 +178,42 @@ def test_a_damaged_network_is_an_error(tiny_checkpoints):
         model = build_model(str(tiny_checkpoints("qwen3_vl")), device="cpu", options={"max_new_tokens": 2, **options})
         with torch.no_grad():
             model._model.get_output_embeddings().weight.fill_(float("nan"))
-        with pytest.raises(ModelError, match=r"not numbers \(NaN\).*dtype:=float32"):
+        with pytest.raises(ModelError, match="returned NaN scores in float32 on cpu; its weights are damaged"):
             model.detect([image_of()], ["mug"])
+
+
+# --------------------------------------------------------------------------- to the answer
+
+
+def told(model, command):
+    return Pipeline(model, DepthGrabCut()).answer(scene(), command)
+
+
+def test_molmos_points_are_resolved(tiny_checkpoints, monkeypatch):
+    model = build_model(str(tiny_checkpoints("molmo2")), device="cpu", options={"max_new_tokens": 4})
+    answer_with(monkeypatch, model, '<points coords="1 1 500 500 2 250 500 3 765 520">cubes</points>')
+    second = told(model, "the second cube from the left")
+    assert (second.status, second.targets[0].object.box_xyxy) == (Status.SUCCEEDED, (140, 100, 180, 140)), second.message
+    assert told(model, "the cube").status is Status.AMBIGUOUS
+    assert told(model, "how many cubes are there?").count == 3
+    answer_with(monkeypatch, model, "There are none.")
+    assert told(model, "how many cubes are there?").count == 0
+    answer_with(monkeypatch, model, "Sorry.")
+    refused = told(model, "how many cubes are there?")
+    assert (refused.status, refused.count) == (Status.MODEL_ERROR, None)
+    assert "'Sorry.'" in refused.message
+
+
+def test_what_qwen_refuses_is_no_count_and_its_empty_list_is(model_of, monkeypatch):
+    model = model_of("qwen3_vl")
+    answer_with(monkeypatch, model, "I am sorry, I cannot help.")
+    for command in ("how many cubes are there?", "is there a red cube?"):
+        refused = told(model, command)
+        assert (refused.status, refused.count, refused.verdict) == (Status.MODEL_ERROR, None, None)
+        assert "'I am sorry, I cannot help.'" in refused.message
+    answer_with(monkeypatch, model, "[]")
+    assert told(model, "how many cubes are there?").count == 0
+    answer_with(monkeypatch, model, '[{"bbox_2d": [437, 416, 562, 583], "label": "cube"}]', ended=False)
+    cut = told(model, "how many cubes are there?")
+    assert cut.status is Status.MODEL_ERROR
+    assert "cut off at 4 tokens; raise max_new_tokens. There are at least 1." in cut.message

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vlm_perception.models.runtime import Placement, inference
-from vlm_perception.types import ModelError
+from vlm_perception.models.runtime import Placement, inference, refuse_nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +42,15 @@ def generate(
     with inference(placement):
         output = model.generate(**inputs, **arguments, output_scores=True, return_dict_in_generate=True)
     tokens = output.sequences[0]
-    return Generated(tokens, _score(name, model, output), _cut_off(model, output, arguments["max_new_tokens"]))
+    return Generated(tokens, _score(name, model, output, placement), _cut_off(model, output, arguments["max_new_tokens"]))
 
 
-def _score(name: str, model: Any, output: Any) -> float:
+def _score(name: str, model: Any, output: Any, placement: Placement) -> float:
     if getattr(output, "sequences_scores", None) is not None:  # beam search: mean log probability already
         steps = output.sequences_scores[:1].float()
     else:
         steps = model.compute_transition_scores(output.sequences, output.scores, normalize_logits=True)[0].float()
-    if steps.isnan().any():
-        raise ModelError(
-            f"'{name}' gave scores that are not numbers (NaN): its weights are damaged, or too large for half precision. "
-            "Download it again, or try dtype:=float32"
-        )
+    refuse_nan(steps, name, placement)
     finite = steps[steps.isfinite()]
     return float(finite.mean().exp().clamp(0.0, 1.0)) if len(finite) else 0.0
 

@@ -206,6 +206,8 @@ class GenerativeModel:
 
         (said,) = split_on_oom(work, [ask.prompt], what=self._name)
         parsed = ask.read(said.text, Sizes((image_rgb.shape[1], image_rgb.shape[0]), said.network_wh))
+        if ask.may_be_empty and parsed.problems == ("empty answer",):
+            parsed = replace(parsed, problems=())
         if said.cut_off and not ask.at_start:
             cut = f"the answer was cut off at {self._arguments['max_new_tokens']} tokens; raise max_new_tokens"
             parsed = replace(parsed, problems=(*parsed.problems, cut))
