@@ -65,6 +65,23 @@ def test_one_missing_weight_is_named_with_the_way_out(copied):
         build_model(str(folder), device="cpu")
 
 
+@pytest.mark.parametrize("allowed", ["class_head", ["class_head.dense0", "objectness"]])
+def test_weights_that_the_network_does_without_may_be_missing(copied, allowed):
+    folder = copied("owlvit")
+    without(folder, lambda name: name == "class_head.dense0.weight")
+    build_model(str(folder), device="cpu", options={"missing_weights": allowed})
+    without(folder, lambda name: name.startswith("box_head.dense0"))
+    with pytest.raises(ModelError, match=r"lack 2 of .*\(box_head.dense0.bias, box_head.dense0.weight\).*'missing_weights'"):
+        build_model(str(folder), device="cpu", options={"missing_weights": allowed})
+
+
+def test_what_the_class_itself_does_without_may_be_missing(copied):
+    """Grounding DINO takes the stages of its Swin, not what follows them; public checkpoints hold no norm of that."""
+    folder = copied("grounding-dino")
+    assert without(folder, lambda name: "swin.layernorm" in name) == 2
+    build_model(str(folder), device="cpu")
+
+
 def test_running_means_count_and_counters_do_not(copied):
     folder = copied("omdet-turbo")
     assert without(folder, lambda name: name.endswith("num_batches_tracked"))

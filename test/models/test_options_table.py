@@ -23,6 +23,7 @@ SEGMENTER_KINDS = ("sam", "sam_hq", "sam2", "edgetam", "sam3_tracker", "florence
 # Of what has a default that stands for something else, or has to name a file.
 GIVEN = {
     "compile": False, "load_in_8bit": False, "load_in_4bit": False, "attn_implementation": "eager",
+    "missing_weights": "pooler",
     "phrase_thresholds": {"red mug": 0.4}, "threshold_file": "own.json", "templates": "a {}", "task": "Find {}.",
     "max_phrases": 3, "calibrated": True, "device_preprocessing": False, "background": ["wall", "table"],
     "boxes_from": "model", "masks": False, "coordinates": "pixels", "heatmap": "mean", "multimask": False,

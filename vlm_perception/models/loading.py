@@ -153,7 +153,8 @@ def load_weights(
         auto_class: e.g. ``transformers.AutoModelForMaskGeneration``.
         placement: where, and in which precision.
         options: ``load_in_8bit`` / ``load_in_4bit`` (bitsandbytes, CUDA only), ``compile`` (true, or the name of
-            a backend of ``torch.compile``), and ``attn_implementation``.
+            a backend of ``torch.compile``), ``attn_implementation``, and ``missing_weights`` (parts of the names of
+            weights that the network does without).
         keep_float32: keep the weights in float32; the caller runs under autocast instead.
         hot: the methods that the caller calls, as paths from the model: what ``compile`` compiles.
 
@@ -173,7 +174,9 @@ def load_weights(
         arguments["dtype"] = getattr(torch, placement.dtype)
     # Sizes that differ are reported too, then, instead of an error that names none.
     model, report = checkpoint.load(auto_class, output_loading_info=True, ignore_mismatched_sizes=True, **arguments)
-    refuse_partial(model, report, checkpoint.name, again=checkpoint.again())
+    parts = options.get("missing_weights") or ()
+    allowed = (parts,) if isinstance(parts, str) else tuple(parts)
+    refuse_partial(model, report, checkpoint.name, allowed=allowed, again=checkpoint.again())
     if not bits:
         model = to_device(model, checkpoint.name, placement)
     model.eval()

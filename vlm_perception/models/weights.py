@@ -16,7 +16,9 @@ from vlm_perception.models.runtime import (
 from vlm_perception.types import ModelError
 
 
-def refuse_partial(model: Any, report: Mapping[str, Any], name: str, *, again: str) -> None:
+def refuse_partial(
+    model: Any, report: Mapping[str, Any], name: str, *, allowed: Sequence[str], again: str
+) -> None:
     """Refuse a model of which the checkpoint held a part: the library makes up the rest at random, and runs.
 
     Tied weights, and buffers that are not saved, the library does not report. Of saved buffers only real numbers are
@@ -26,6 +28,7 @@ def refuse_partial(model: Any, report: Mapping[str, Any], name: str, *, again: s
         model: as the library returned it.
         report: the library's, with ``missing_keys`` and ``mismatched_keys``.
         name: of the model, for the message.
+        allowed: parts of the names of weights that the network does without.
         again: what to do to have the files whole.
 
     Raises:
@@ -39,12 +42,14 @@ def refuse_partial(model: Any, report: Mapping[str, Any], name: str, *, again: s
         )
     learned = {key for key, _ in model.named_parameters(remove_duplicate=False)}
     learned |= {key for key, held in model.named_buffers(remove_duplicate=False) if held.is_floating_point()}
-    lacking = sorted(learned & set(report["missing_keys"]))
+    missing = learned & set(report["missing_keys"])
+    lacking = sorted(key for key in missing if not any(part in key for part in allowed))
     if lacking:
         shown = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
         raise ModelError(
             f"cannot load '{name}': its files lack {len(lacking)} of the {len(learned)} weights of {kind} ({shown}), "
-            f"and in their place it would answer at random. {again}"
+            f"and in their place it would answer at random. {again}. If the network is known to do without them, name them "
+            "in the option 'missing_weights'"
         )
 
 
