@@ -101,6 +101,12 @@ def test_describe_tasks_too() -> None:
     assert {claim.text: claim.holds for claim in checked.extra["claims"]} == {"a green cube": True, "a giraffe": False}
 
 
+def test_what_it_declares_besides_changes_nothing() -> None:
+    model = Pointer()
+    model.capabilities = Capabilities(points=True, counts=True)
+    assert Pipeline(model, DepthGrabCut()).answer(scene(), "how many cubes are there?").count == 3
+
+
 @pytest.mark.parametrize("depth", [True, False])
 def test_counting_counts_the_points(depth) -> None:
     answer = ground("how many cubes are there?", depth=depth)

@@ -153,7 +153,7 @@ class Stages:
             ModelError: the model failed.
         """
         can = self.model.capabilities
-        if can.points and not (can.counts if counting else can.detects):
+        if can.points and not (can.detects and (can.counts or not counting)):
             return self._pointed(phrases)
         return self.detect(phrases)
 

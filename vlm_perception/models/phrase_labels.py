@@ -13,7 +13,7 @@ from vlm_perception.models.parsers.base import Parsed, Place, excerpt
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 # Problems of the parsers that cost no place.
 _HARMLESS: Final = re.compile(
-    r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for|.*it speaks of image"
+    r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for|dropped .*: it speaks of image"
 )
 _TOLD: Final = 3  # problems a message tells
 
