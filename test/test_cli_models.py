@@ -36,7 +36,7 @@ def asked(monkeypatch):
 
     def build(spec, **named):
         calls.append((spec, named))
-        return ColorModel() if len(calls) == 1 else None
+        return ColorModel() if spec == "m" else None
 
     monkeypatch.setattr(factory, "build_model", build)
     monkeypatch.setattr(factory, "build_segmenter", build)
@@ -50,8 +50,8 @@ def test_what_is_chosen_reaches_model_and_segmenter(files, asked, command):
     cli.main([*command, *files, *chosen, *options])
     where = {"device": "cpu", "dtype": "bfloat16"}
     assert asked == [
-        ("m", {**where, "options": {"a": 1, "b": ["x"]}}),
         ("s", {**where, "options": {"c": False}}),
+        ("m", {**where, "options": {"a": 1, "b": ["x"]}}),
     ]
 
 

@@ -47,7 +47,7 @@ def build_pipeline(options: argparse.Namespace, *, heatmap: bool = False) -> Pip
 
     Args:
         options: with :func:`add_arguments`'.
-        heatmap: whether the model will be asked for one, which is said before anything else is loaded or run.
+        heatmap: whether the model will be asked for one, which is said before anything runs.
 
     Raises:
         CommandError: it gives no heatmaps; names those that do.
@@ -58,10 +58,11 @@ def build_pipeline(options: argparse.Namespace, *, heatmap: bool = False) -> Pip
     from vlm_perception.pipeline import Pipeline, PipelineSettings
 
     where = {"device": options.device, "dtype": options.dtype}
+    # The smaller one first, so that what is wrong with it is said at once.
+    segmenter = build_segmenter(options.segmenter, **where, options=dict(options.segmenter_options))
     model = build_model(options.model, **where, options=dict(options.model_options))
     if heatmap:
         require(model, "heatmaps")
-    segmenter = build_segmenter(options.segmenter, **where, options=dict(options.segmenter_options))
     return Pipeline(model, segmenter, PipelineSettings(score_threshold=options.threshold))
 
 

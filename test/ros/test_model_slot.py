@@ -76,14 +76,14 @@ def built(monkeypatch):
 def test_only_what_changes_is_loaded_anew(built):
     slot = ModelSlot()
     assert slot.use(Settings(model="a", segmenter="s")) == "Model 'a' and segmenter 's'"
-    first, masks = built
+    masks, first = built
     assert slot.use(Settings(model="a", segmenter="s", score_threshold=0.5)) == ""
     assert slot.use(Settings(model="a", segmenter="t")) == "Segmenter 't'"
-    assert [part.name for part in built] == ["a", "s", "t"]
+    assert [part.name for part in built] == ["s", "a", "t"]
     assert slot.pipeline.model is first
     assert (first.closed, masks.closed) == (0, 1)
     assert slot.use(Settings(model="b", segmenter="t")) == "Model 'b'"
-    assert slot.pipeline.segmenter is built[2]
+    assert slot.pipeline.segmenter is built[2], "and the model alone"
     assert (first.closed, built[2].closed) == (1, 0)
     assert slot.use(Settings(model="b", segmenter="t", segmenter_options=("x=1",))) == "Segmenter 't'"
     assert slot.use(Settings(model="b", segmenter="t", dtype="float32")) == "Model 'b' and segmenter 't'"
@@ -102,8 +102,10 @@ def test_a_half_that_fails_leaves_the_other_as_it_was(built):
         slot.use(Settings(model="b", segmenter="bad"))
     with pytest.raises(ModelError, match="Model 'bad'"):
         slot.use(Settings(model="bad", segmenter="s"))
+    with pytest.raises(ModelError, match="Model 'bad'"):
+        slot.use(Settings(model="bad", segmenter="t"))
     assert slot.pipeline is before
-    assert [(part.name, part.closed) for part in built] == [("a", 0), ("s", 0), ("b", 1)]
+    assert [(part.name, part.closed) for part in built] == [("s", 0), ("a", 0), ("t", 1)]
     assert slot.use(Settings(model="a", segmenter="s")) == "", "set back: nothing was lost"
     assert not slot.failure
 
@@ -118,7 +120,7 @@ def test_only_what_is_new_is_warmed_up(built):
     slot.warm_up()
     assert [part.calls for part in built] == [1, 1, 1]
     slot.warm_up(2)
-    assert [part.calls for part in built] == [2, 1, 1], "another batch is another shape"
+    assert [part.calls for part in built] == [1, 2, 1], "another batch is another shape of the model's"
 
 
 @pytest.mark.parametrize("images", [1, 3])

@@ -125,7 +125,8 @@ class ModelSlot:
         pipeline, self.pipeline, self._built, self._warm = self.pipeline, None, None, None
         self.failure, self._unreported = "", False
         if pipeline is not None:
-            _close(pipeline.model, pipeline.segmenter)
+            _close(pipeline.model)
+            _close(pipeline.segmenter)
 
     def _load(self, model_half: _Half, segmenter_half: _Half) -> str:
         """Load what is not as it is wanted; says what that was."""
@@ -133,17 +134,17 @@ class ModelSlot:
         old, built = self.pipeline, self._built or (None, None)
         keep_model = old is not None and model_half == built[0]
         keep_segmenter = old is not None and segmenter_half == built[1]
-        model: GroundingModel | None = old.model if old is not None and keep_model else None
+        segmenter: Segmenter | None = None
         try:
-            self._failed, self.loading = "model", model_half.name
-            if model is None:
-                model = model_half.build(build_model)
+            # The smaller one first, so that what is wrong with it is said at once.
             self._failed, self.loading = "segmenter", segmenter_half.name
             segmenter = old.segmenter if old is not None and keep_segmenter else segmenter_half.build(build_segmenter)
+            self._failed, self.loading = "model", model_half.name
+            model: GroundingModel = old.model if old is not None and keep_model else model_half.build(build_model)
         except Exception as error:  # noqa: BLE001 -- a model's code is not ours, and the node has to outlive it
             reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-            if model is not None and not keep_model:
-                model.close()
+            if not keep_segmenter:
+                _close(segmenter)
             what = f"{self._failed.capitalize()} '{self.loading}'"
             self.failure, self._unreported = f"{what} could not be loaded: {reason}", True
             raise ModelError(self.failure) from error
@@ -152,15 +153,17 @@ class ModelSlot:
         self.pipeline, self._built = Pipeline(model, segmenter), (model_half, segmenter_half)
         self.load_s = time.monotonic() - started
         if old is not None:
-            _close(None if keep_model else old.model, None if keep_segmenter else old.segmenter)
+            if not keep_model:
+                _close(old.model)
+            if not keep_segmenter:
+                _close(old.segmenter)
         anew = [] if keep_model else [f"model '{model_half.name}'"]
         anew += [] if keep_segmenter else [f"segmenter '{segmenter_half.name}'"]
         words = " and ".join(anew)
         return words[:1].upper() + words[1:]
 
 
-def _close(model: GroundingModel | None, segmenter: Segmenter | None) -> None:
-    for part in (model, segmenter):
-        close = getattr(part, "close", None)
-        if close is not None:
-            close()
+def _close(part: GroundingModel | Segmenter | None) -> None:
+    close = getattr(part, "close", None)
+    if close is not None:
+        close()
