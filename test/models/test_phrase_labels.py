@@ -1,5 +1,6 @@
 """Labels of a model and the phrases it was asked for; what is lost on the way is told."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,8 @@ def test_every_answer_of_the_corpus_that_gives_nothing_loses_something_or_says_s
         lost = losses(parsed.problems)
         assert set(lost) <= set(parsed.problems)
         if not parsed.places and not lost:
-            assert "[]" in case["text"] or kind == "kosmos", case["name"]
+            empty = "[]" in case["text"] or not re.search(r"\w", case["text"])
+            assert empty or kind in ("kosmos", "florence_words"), case["name"]  # these may be words only
         if any("truncated" in line or "outside" in line or "no box" in line for line in parsed.problems):
             assert lost, case["name"]
         if parsed.problems and all("mended" in line or "repeated" in line for line in parsed.problems):
