@@ -52,6 +52,7 @@ def test_molmo_runs_for_real_and_says_what_it_cannot(molmo):
         require(molmo, "detects")
     with pytest.raises(CommandError, match="cannot describe a region"):
         molmo.describe_region(image_of(), BOX)
+    assert molmo.read_text(image_of(), BOX).score > 0  # is shown the region alone
 
 
 def test_molmo_counts_with_points_as_evidence(molmo, monkeypatch):

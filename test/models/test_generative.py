@@ -289,6 +289,17 @@ def test_chat_models_name_a_region(model_of, monkeypatch, kind):
         assert str(list(numbers)) in described
 
 
+@pytest.mark.parametrize("kind", ["paligemma", "internvl"])
+def test_every_model_that_reads_is_shown_a_region(model_of, monkeypatch, kind):
+    model = model_of(kind)
+    seen = []
+    encode = model._dialect.encode
+    monkeypatch.setattr(model._dialect, "encode", lambda part, *rest: (seen.append(part), encode(part, *rest))[1])
+    answer_with(monkeypatch, model, "MILK")
+    assert model.read_text(image_of(), BOX).text == "MILK"
+    assert np.array_equal(seen[0], image_of()[24:60, 40:72])
+
+
 def test_reading_in_a_region_shows_the_region_alone(model_of, monkeypatch):
     """Models without a prompt for it; what they find there lies in the whole image."""
     model = model_of("qwen3_vl")

@@ -71,7 +71,9 @@ def test_the_corpus_is_larger_than_a_handful(kind):
 FRAGMENTS = st.sampled_from(
     ['{"bbox_2d": [', "1", "2,", " 30", ", 400]", '"label": "mug"', "}", "[", "]", "<loc_5>", "<loc_999>", "<loc0004>",
      "<seg001>", "<seg001>" * 15, "<loc0100>" * 2, ";", "<phrase>", "</phrase>", "<object>", "</object>", "<patch_index_0033>", "<patch_index_1500>",
-     '<point x="1" y="2">', '<points coords="1 1 ', "\t2 ", '">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "<sep>"]
+     '<point x="1" y="2">', '<points coords="1 1 ', "\t2 ", '">', "</point>", "mug", " ", "<", ">", "(", ")", "-", "1e309", "\n", "é", "<poly>", "</poly>",
+     "<sep>", "<loc_x>", "<loc_1000>", "<loc_" + "9" * 5000 + ">", "<patch_index_x>", "</delimiter_of_multi_objects/>", "</s>",
+     "<loc_-3>", "<loc_" , "</", "٣"]
 )  # fmt: skip
 
 
