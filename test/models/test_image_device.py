@@ -9,8 +9,8 @@ import torch
 from vlm_perception.models.factory import build_model
 from vlm_perception.models.flexible_images import load_flexible_images
 from vlm_perception.models.loading import Checkpoint, image_device, load_image_processor, torchvision_works
+from vlm_perception.models.network_images import padding
 from vlm_perception.models.options import Options
-from vlm_perception.models.promptable_masks import _padding
 from vlm_perception.models.runtime import Placement
 
 # The only device beside the CPU that every machine has; tensors there have shapes and no values.
@@ -74,7 +74,7 @@ def test_models_that_write(model_of, uploads, kind):
 @needs_torchvision
 @pytest.mark.parametrize("kind", ["sam", "sam_hq"])
 def test_padded_segmenters(tiny_checkpoints, uploads, kind):
-    prepare = _padding(Checkpoint("x", str(tiny_checkpoints(kind))), ELSEWHERE, Options({}, "x"))
+    prepare = padding(Checkpoint("x", str(tiny_checkpoints(kind))), ELSEWHERE, Options({}, "x"))
     assert prepare(image_of()).pixels.device.type == "meta"
     assert uploads == [("meta", torch.uint8)]
 

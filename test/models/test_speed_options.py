@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vlm_perception.models import loading, weights
-from vlm_perception.models.factory import build_model
+from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.runtime import Placement, choose_placement
 from vlm_perception.types import ModelError
 
@@ -44,6 +44,23 @@ def test_what_is_called_is_what_is_compiled(tiny_checkpoints, monkeypatch, kind)
     else:
         model.detect([image], ["red mug"])
     assert ran
+
+
+@pytest.mark.parametrize("kind", ["sam", "sam_hq", "sam2", "edgetam", "sam3_tracker"])
+def test_encoder_and_decoder_of_a_segmenter_are_compiled(tiny_checkpoints, monkeypatch, kind):
+    compiled, ran = [], []
+
+    def counting(function):
+        compiled.append(function)
+        return lambda *arguments, **named: ran.append(type(function.__self__).__name__) or function(*arguments, **named)
+
+    monkeypatch.setattr(torch, "compile", counting)
+    segmenter = build_segmenter(str(tiny_checkpoints(kind)), device="cpu", options={"compile": True})
+    assert len(compiled) == 2
+    image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    assert segmenter.segment(image, [(5, 5, 40, 40)])
+    assert len(ran) == 2
+    assert "Vision" in ran[0]
 
 
 def test_an_unknown_backend_is_refused(tiny_checkpoints):

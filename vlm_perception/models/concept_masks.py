@@ -15,8 +15,8 @@ import numpy as np
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.boxes import clip_boxes
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
+from vlm_perception.models.network_images import NetworkImage, stretching
 from vlm_perception.models.options import Options
-from vlm_perception.models.promptable_masks import NetworkImage, stretching
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import (
     Placement,

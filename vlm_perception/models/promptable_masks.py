@@ -8,15 +8,14 @@ SAM 3 also takes phrases: :mod:`vlm_perception.models.concept_masks`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.device_images import device_images
-from vlm_perception.models.loading import Checkpoint, image_device, load_image_processor, load_weights
+from vlm_perception.models.loading import Checkpoint, load_weights
+from vlm_perception.models.network_images import NetworkImage, padding, stretching
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import (
     Placement,
@@ -27,7 +26,6 @@ from vlm_perception.models.runtime import (
     refuse_nan,
     split_on_oom,
 )
-from vlm_perception.models.square_images import load_square_images
 from vlm_perception.types import BoolMask, BoxXyxy, MaskProposal, ModelError
 
 # The video checkpoints of a family hold its image model; that is how the hub publishes SAM 2.1 and SAM 3.
@@ -48,21 +46,6 @@ _PADDED: Final = ("sam", "sam_hq")
 _PROMPTS_A_PASS: Final = 64
 _PIXELS_A_PASS: Final = 1 << 26
 _MASKS_A_PROMPT: Final = 3
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkImage:
-    """An image as the network takes it.
-
-    Attributes:
-        pixels: (1, 3, h, w) tensor.
-        scale_xy: original pixels -> network pixels.
-        to_original: mask logits (N, M, h', w') -> (N, M, H, W).
-    """
-
-    pixels: Any
-    scale_xy: tuple[float, float]
-    to_original: Callable[[Any], Any]
 
 
 class PromptableMasks:
@@ -218,7 +201,7 @@ def load_segmenter(checkpoint: Checkpoint, placement: Placement, options: Option
         hot=("vision_encoder.forward", "forward"),
     )
     if model_type in _PADDED:
-        prepare = _padding(checkpoint, placement, options)
+        prepare = padding(checkpoint, placement, options)
     else:
         prepare = stretching(checkpoint, placement)
     return PromptableMasks(checkpoint.name, model, prepare, placement, options)
@@ -233,45 +216,3 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Any:
     from vlm_perception.models.concept_masks import load_concepts
 
     return load_concepts(checkpoint, placement, options)
-
-
-def stretching(checkpoint: Checkpoint, placement: Placement) -> Callable[[RgbImage], NetworkImage]:
-    """SAM 2, EdgeTAM, SAM 3: the image fills the square, both axes scale on their own."""
-    images = load_square_images(checkpoint)
-    torch = import_torch()
-
-    def prepare(image_rgb: RgbImage) -> NetworkImage:
-        height, width = image_rgb.shape[:2]
-
-        def to_original(logits: Any) -> Any:
-            return torch.nn.functional.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
-
-        scale = (images.width / width, images.height / height)
-        return NetworkImage(images(image_rgb, placement), scale, to_original)
-
-    return prepare
-
-
-def _padding(
-    checkpoint: Checkpoint, placement: Placement, options: Options
-) -> Callable[[RgbImage], NetworkImage]:
-    """SAM, SAM-HQ: the longest side fills the square, the rest is padding, as the library's processor has it."""
-    processor = load_image_processor(checkpoint)
-    images = device_images(processor, placement, options)
-
-    def prepare(image_rgb: RgbImage) -> NetworkImage:
-        where = image_device(processor, placement)
-        batch = images(images=image_rgb, return_tensors="pt", input_data_format="channels_last", **where)
-        height, width = image_rgb.shape[:2]
-        new_height, new_width = (int(value) for value in batch["reshaped_input_sizes"][0])
-
-        def to_original(logits: Any) -> Any:
-            (masks,) = processor.post_process_masks(
-                [logits], [(height, width)], [(new_height, new_width)], binarize=False
-            )
-            return masks
-
-        pixels = batch["pixel_values"].to(placement.device)
-        return NetworkImage(pixels, (new_width / width, new_height / height), to_original)
-
-    return prepare
