@@ -162,6 +162,21 @@ def test_the_segmenter_is_called_once_for_all_points() -> None:
     assert (segmenter.calls, len(answer.targets)) == ([3], 3)
 
 
+def test_a_segmenter_that_fails_is_a_status() -> None:
+    class Broken(Promptable):
+        def segment_points(self, image_rgb, points_uv):
+            raise RuntimeError("boom")
+
+    class Forgetful(Promptable):
+        def segment_points(self, image_rgb, points_uv):
+            return super().segment_points(image_rgb, points_uv)[1:]
+
+    for segmenter in (Broken(), Forgetful()):
+        answer = ground("the green cube", segmenter=segmenter)
+        assert answer.status is Status.MODEL_ERROR
+        assert "'segmenter depth-grabcut' failed on this frame" in answer.message
+
+
 # --------------------------------------------------------------------------- points -> things
 
 

@@ -26,18 +26,6 @@ _MIN_PIXELS: Final = 16
 _WINDOW_SHARE: Final = 0.06  # half the side of the window where nothing can be told, of the shorter side
 
 
-def thing_at(
-    points_uv: Sequence[PointUv],
-    color_rgb: NDArray[np.uint8],
-    depth_m: NDArray[np.float32] | None,
-    camera: CameraIntrinsics,
-    segmenter: Segmenter | None = None,
-) -> tuple[BoolMask, BoxXyxy]:
-    """What a person means who clicks on one point, or scribbles over several: :func:`things_at` for one group."""
-    ((mask, box),) = things_at([points_uv], color_rgb, depth_m, camera, segmenter)
-    return mask, box
-
-
 def things_at(
     groups_uv: Sequence[Sequence[PointUv]],
     color_rgb: NDArray[np.uint8],
@@ -45,7 +33,7 @@ def things_at(
     camera: CameraIntrinsics,
     segmenter: Segmenter | None = None,
 ) -> list[tuple[BoolMask, BoxXyxy]]:
-    """What groups of points lie on.
+    """What a person means who clicks on one point or scribbles over several, and what a model points at.
 
     A segmenter that takes points is asked, once for all groups. Without one, the surface that each point lies on is
     followed until its depth jumps or the support plane begins; without depth there, until its color changes. Where

@@ -23,7 +23,7 @@ from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.geometry.viewpoint import camera_viewpoint
 from vlm_perception.models.base import GroundedText, GroundingModel, Segmenter, Unread
 from vlm_perception.pointed import detections_of_points
-from vlm_perception.pointing import things_at
+from vlm_perception.pointing import PointUv, things_at
 from vlm_perception.reservations import admit_unread, asks_number, demand_depth
 from vlm_perception.scene import MergedDetection, build_objects, merge_detections
 from vlm_perception.types import (
@@ -183,17 +183,21 @@ class Stages:
                 self.unread.append(Unread((phrase,), "; ".join(words.lost), partly=bool(words.mentions)))
             if words.score >= lowest:
                 said.append((phrase, words))
-        return detections_of_points(said, self.image_wh, self.under)
+        return detections_of_points(said, self.image_wh, lambda points: self.under([[point] for point in points]))
 
-    def under(self, points_uv: Sequence[tuple[float, float]]) -> list[tuple[BoolMask, BoxXyxy]]:
-        """The things that points lie on, one a point, as masks and boxes.
+    def under(self, groups_uv: Sequence[Sequence[PointUv]]) -> list[tuple[BoolMask, BoxXyxy]]:
+        """The things that points lie on, one a group, as masks and boxes.
 
         Raises:
             CommandError: a point lies outside the image.
+            ModelError: the segmenter failed.
         """
+        frame, depth_m, segmenter = self.frame, self.depth_m, self.segmenter
         with self.stage("region"):
-            groups = [[point] for point in points_uv]
-            return things_at(groups, self.frame.color_rgb, self.depth_m, self.frame.camera, self.segmenter)
+            return guarded(
+                f"segmenter {segmenter.name if segmenter is not None else 'none'}",
+                lambda: things_at(groups_uv, frame.color_rgb, depth_m, frame.camera, segmenter),
+            )
 
     def build(self, detections: Sequence[Detection]) -> tuple[SceneObject, ...]:
         """Merge what overlaps; give masks, points and poses. Ids count from 1, so this is for all at once."""

@@ -115,7 +115,7 @@ def _detections(stages: Stages, said: GroundedText) -> list[Detection]:
     places = [(mention.label, box) for mention in said.mentions for box in mention.boxes_xyxy]
     flat = [box for _, box in places if not (box[2] > box[0] and box[3] > box[1])]
     points = [(float(np.clip(u, 0, width - 1)), float(np.clip(v, 0, height - 1))) for u, v, _, _ in flat]
-    under = dict(zip(flat, stages.under(points), strict=True)) if flat else {}
+    under = dict(zip(flat, stages.under([[point] for point in points]), strict=True)) if flat else {}
     found = []
     for label, box in places:
         mask, around = under.get(box, (None, box))

@@ -10,7 +10,6 @@ from vlm_perception.describing.hyperlinks import hyperlinked
 from vlm_perception.describing.mentions import Tied, tie, tie_words
 from vlm_perception.describing.requests import DescribeRequest
 from vlm_perception.models.base import GroundedText, VisionLanguageModel
-from vlm_perception.pointing import thing_at
 from vlm_perception.stages import Stages
 from vlm_perception.types import Answer, BoolMask, BoxXyxy, CommandError, Detection, Status
 
@@ -65,9 +64,7 @@ def _region(stages: Stages, request: DescribeRequest) -> tuple[BoxXyxy, BoolMask
     """The box that is meant, and what in it is the thing where that was told by points."""
     if request.region_xyxy is not None:
         return _inside(request.region_xyxy, stages.image_wh), None
-    frame = stages.frame
-    with stages.stage("region"):
-        mask, box = thing_at(request.points_uv, frame.color_rgb, stages.depth_m, frame.camera, stages.segmenter)
+    ((mask, box),) = stages.under([request.points_uv])
     return box, mask
 
 
