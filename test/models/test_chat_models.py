@@ -137,6 +137,9 @@ def test_a_model_without_a_dialect_speaks(tiny_checkpoints, monkeypatch):
     asked = answer_with(monkeypatch, model, "a red mug")
     assert model.describe_region(image_of(), BOX).text == "a red mug"
     assert "[0.250, 0.250, 0.450, 0.625]" in model._dialect._processor.tokenizer.decode(asked[0]["input_ids"][0])
+    model.name_region(image_of(), BOX)
+    prompt = model._dialect._processor.tokenizer.decode(asked[1]["input_ids"][0])
+    assert "Name what is in the region [0.250, 0.250, 0.450, 0.625]" in prompt
     for text in ("sorry", "[1, 2, 3]", "[5, 5, 10, 10]"):
         answer_with(monkeypatch, model, text)
         assert model.detect([image_of()], ["red mug"]) == [[]]

@@ -57,6 +57,14 @@ def test_qwen2_reads_its_own_marks(model_of, monkeypatch, size):
     assert f"in the region {box}" in tokenizer_of(model_of("qwen2_vl")).decode(asked[0]["input_ids"][0])
 
 
+def test_qwen2_with_a_vocabulary_that_lacks_the_marks(model_of, monkeypatch):
+    tokenizer = tokenizer_of(model_of("qwen2_vl"))
+    ids, lacks = tokenizer.convert_tokens_to_ids, [None, tokenizer.unk_token_id] * 2
+    monkeypatch.setattr(tokenizer, "convert_tokens_to_ids", lambda words: lacks if "<|box_end|>" in words else ids(words))
+    answer_with(monkeypatch, model_of("qwen2_vl"), "a red mug<|im_end|>")
+    assert model_of("qwen2_vl").caption(image_of()).text == "a red mug"
+
+
 def test_qwen2_is_asked_for_one_phrase_at_a_time(model_of, monkeypatch):
     asked = answer_with(monkeypatch, model_of("qwen2_vl"), "[]")
     assert model_of("qwen2_vl").detect([image_of()], ["red mug", "plate"]) == [[]]

@@ -40,7 +40,7 @@ _UNITS: Final[Mapping[str, tuple[str, _Limits, Callable[[Sequence[float], Size],
 }
 _REGION: Final = {
     RegionWish.DESCRIPTION: ("Describe", "in a short phrase"),
-    RegionWish.CATEGORY: ("Name", "with its category only"),
+    RegionWish.CATEGORY: ("Name", "by its category only"),
 }
 
 

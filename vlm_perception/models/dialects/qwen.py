@@ -164,7 +164,8 @@ class Qwen2Dialect(QwenDialect):
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only; its marks are special tokens, which decoding would leave out."""
         tokenizer = self._chat.tokenizer
-        marks = dict(zip(tokenizer.convert_tokens_to_ids(list(_MARKS)), _MARKS, strict=True))
+        known = zip(tokenizer.convert_tokens_to_ids(list(_MARKS)), _MARKS, strict=True)
+        marks = {token: mark for token, mark in known if token not in (None, tokenizer.unk_token_id)}
         text, start = "", 0
         ids = tokens[prompt_length:].tolist()
         for end, token in enumerate([*ids, None]):
