@@ -131,7 +131,7 @@ def _row(entry: ModelEntry, state: str) -> dict[str, Any]:
 
 
 def _options(entry: ModelEntry, role: str) -> list[dict[str, str]]:
-    from vlm_perception.models.options_table import options_of, with_defaults
+    from vlm_perception.models.options_check import options_of, with_defaults
 
     defaults = with_defaults(entry, role, {})
     return [

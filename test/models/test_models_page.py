@@ -12,7 +12,8 @@ from vlm_perception.evaluation.heatmap_bound import SIDES, ious_of, masks_in
 from vlm_perception.models import factory
 from vlm_perception.models.heatmap_boxes import DEFAULT_THRESHOLD
 from vlm_perception.models.options import Options, parse_option
-from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, with_defaults
+from vlm_perception.models.options_check import check_options, with_defaults
+from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS
 from vlm_perception.models.quantisation import WRITINGS, edge_errors
 from vlm_perception.models.registry import load_registry
 from vlm_perception.resources import asset_path

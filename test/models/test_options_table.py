@@ -10,8 +10,9 @@ from vlm_perception.models import factory
 from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options, parse_option
+from vlm_perception.models.options_check import check_options, options_of, with_defaults
 from vlm_perception.models.options_kinds import OneOrMore, Text
-from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS, check_options, options_of, with_defaults
+from vlm_perception.models.options_table import GROUNDERS, TABLE, WEIGHTS
 from vlm_perception.models.registry import load_registry
 from vlm_perception.types import ModelError
 

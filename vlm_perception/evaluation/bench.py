@@ -32,7 +32,7 @@ from vlm_perception.evaluation.synthetic import TableBox, table_scene
 from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory, time_calls
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.models.factory import build_model, build_segmenter
-from vlm_perception.models.options_table import with_defaults
+from vlm_perception.models.options_check import with_defaults
 from vlm_perception.models.registry import load_registry
 from vlm_perception.models.runtime import free_memory
 from vlm_perception.pipeline import Pipeline

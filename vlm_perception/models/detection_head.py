@@ -23,7 +23,7 @@ from vlm_perception.models.loading import (
     load_weights,
 )
 from vlm_perception.models.options import Options
-from vlm_perception.models.options_table import check_options
+from vlm_perception.models.options_check import check_options
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.runtime import Placement, free_memory, import_transformers, refuse_nan, split_on_oom
 from vlm_perception.types import Detection, ModelError

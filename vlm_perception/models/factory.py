@@ -16,7 +16,7 @@ from vlm_perception.models.hub_cache import lacking_files
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.loading_errors import CheckpointError, env_offline
 from vlm_perception.models.options import Options
-from vlm_perception.models.options_table import check_options, with_defaults
+from vlm_perception.models.options_check import check_options, with_defaults
 from vlm_perception.models.registry import ModelEntry, load_registry
 from vlm_perception.models.runtime import Placement, choose_placement, missing_modules
 from vlm_perception.types import ModelError, VlmPerceptionError

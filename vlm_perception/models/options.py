@@ -1,7 +1,7 @@
 """Options of a model, checked when they are read; a wrong one is refused with its name and what it takes.
 
-Which model takes which is in :mod:`vlm_perception.models.options_table`, where all are checked before anything is
-loaded.
+Which model takes which is in :mod:`vlm_perception.models.options_table`; :mod:`vlm_perception.models.options_check` holds
+all that a user sets against it before anything is loaded.
 """
 
 from __future__ import annotations
