@@ -14,8 +14,8 @@ from vlm_perception.models.factory import build_model
 from vlm_perception.models.image_text import load_image_text
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
+from vlm_perception.models.proposers import PointProposer, Proposal
 from vlm_perception.models.runtime import Placement
-from vlm_perception.models.two_stage import PointProposer, Proposal
 from vlm_perception.types import MaskProposal, ModelError
 
 KINDS = ("clip", "siglip", "siglip2")
