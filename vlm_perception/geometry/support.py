@@ -12,6 +12,9 @@ from vlm_perception.geometry.camera import deproject
 from vlm_perception.geometry.depth import valid_depth
 from vlm_perception.types import CameraIntrinsics, FloatArray
 
+_GLANCE = 5
+_LEADING = 20
+
 
 @dataclass(frozen=True, eq=False)
 class SupportPlane:
@@ -98,9 +101,12 @@ def fit_support_plane(
     normals, offsets = normals[allowed], offsets[allowed]
     if not len(normals):
         return None
-    inliers = _count_inliers(normals, offsets, points, tolerance)
-    preference = 1.0 if hint is not None else 0.6 - 0.4 * normals[:, 1]
-    best = int(np.argmax(inliers * preference))
+    preference = np.ones(len(normals)) if hint is not None else 0.6 - 0.4 * normals[:, 1]
+    # A fifth of the points tells which planes can win.
+    votes = _count_inliers(normals, offsets, points[::_GLANCE], tolerance[::_GLANCE]) * preference
+    leading = np.argsort(-votes, kind="stable")[:_LEADING]
+    votes = _count_inliers(normals[leading], offsets[leading], points, tolerance) * preference[leading]
+    best = leading[int(np.argmax(votes))]
 
     normal, offset = normals[best], float(offsets[best])
     for _ in range(3):
