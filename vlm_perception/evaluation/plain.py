@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from vlm_perception.models import location_tokens, written_coordinates
@@ -15,6 +16,11 @@ from vlm_perception.models.options import Options
 from vlm_perception.models.registry import load_registry
 from vlm_perception.models.runtime import Placement, choose_placement, first_line, import_torch, import_transformers
 from vlm_perception.types import BoxXyxy, ModelError
+
+_SCORES: Final = "proposes boxes: its documented one scores whole images"
+_NO_CALL: Final = MappingProxyType(
+    {"clip": _SCORES, "siglip": _SCORES, "siglip2": _SCORES, "molmo2": "gives heatmaps, by which it locates here"}
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,8 @@ def plain_call(
     entry = load_registry().get(spec)
     location = spec if entry is None else str(entry.asset_folder or entry.hub_id)
     kind = str(Checkpoint(spec, location).config().get("model_type", ""))
+    if kind in _NO_CALL:
+        raise ModelError(f"the library has no call for '{kind}' that {_NO_CALL[kind]}")
     given = _Given(
         location, kind, choose_placement(device, dtype), image_rgb, phrases, boxes_xyxy, dict(generation or {})
     )
