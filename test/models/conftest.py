@@ -47,3 +47,16 @@ def model_of(tiny_checkpoints):
         return cache[kind]
 
     return get
+
+
+@pytest.fixture(scope="module")
+def writer_of(tiny_checkpoints):
+    """``writer_of(kind)`` -> a model that writes, whose answers are four tokens long; one a kind and module."""
+    cache = {}
+
+    def get(kind):
+        if kind not in cache:
+            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"max_new_tokens": 4})
+        return cache[kind]
+
+    return get

@@ -24,18 +24,6 @@ SIZES = ((96, 160), (160, 96), (120, 120))  # (height, width)
 BOX = (40, 24, 72, 60)
 
 
-@pytest.fixture(scope="module")
-def model_of(tiny_checkpoints):
-    cache = {}
-
-    def get(kind):
-        if kind not in cache:
-            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"max_new_tokens": 4})
-        return cache[kind]
-
-    return get
-
-
 def image_of(size=(96, 160)):
     return np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
 
@@ -87,8 +75,8 @@ def written(kind, box, size, label="red mug"):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_known_box_comes_back_within_one_bin(model_of, monkeypatch, kind, size):
-    model = model_of(kind)
+def test_a_known_box_comes_back_within_one_bin(writer_of, monkeypatch, kind, size):
+    model = writer_of(kind)
     text, one_bin = written(kind, BOX, size)
     asked = answer_with(monkeypatch, model, text)
     (found,) = model.detect([image_of(size)], ["red mug"])
@@ -100,9 +88,9 @@ def test_a_known_box_comes_back_within_one_bin(model_of, monkeypatch, kind, size
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_real_generation_runs(model_of, kind):
+def test_real_generation_runs(writer_of, kind):
     """A network that knows nothing answers nonsense: no box, no error."""
-    model = model_of(kind)
+    model = writer_of(kind)
     assert isinstance(model, GroundingModel)
     assert isinstance(model, VisionLanguageModel)
     (found,) = model.detect([image_of()], ["red mug", "plate"])
@@ -113,8 +101,8 @@ def test_real_generation_runs(model_of, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_broken_answers_give_nothing(model_of, monkeypatch, kind):
-    model = model_of(kind)
+def test_broken_answers_give_nothing(writer_of, monkeypatch, kind):
+    model = writer_of(kind)
     for text in ("sorry, I cannot help with that", "<loc_5><loc_6>", "[1, 2, 3]", "{"):
         answer_with(monkeypatch, model, text)
         assert model.detect([image_of()], ["red mug"]) == [[]]
@@ -132,8 +120,8 @@ def test_broken_answers_give_nothing(model_of, monkeypatch, kind):
         ("internvl", "point", ("mug",), "points"),
     ],
 )
-def test_what_a_model_cannot_do_names_who_can(model_of, kind, method, arguments, task):
-    model = model_of(kind)
+def test_what_a_model_cannot_do_names_who_can(writer_of, kind, method, arguments, task):
+    model = writer_of(kind)
     assert not getattr(model.capabilities, task)
     with pytest.raises(CommandError, match=f"cannot .*; models that can: .*{who_can(task)[0]}"):
         getattr(model, method)(image_of(), *arguments)
@@ -142,37 +130,37 @@ def test_what_a_model_cannot_do_names_who_can(model_of, kind, method, arguments,
     require(model, "detects")
 
 
-def test_require_knows_its_words(model_of):
+def test_require_knows_its_words(writer_of):
     with pytest.raises(ValueError, match="'sings' is no capability"):
-        require(model_of("florence2"), "sings")
+        require(writer_of("florence2"), "sings")
     assert who_can("points")
     assert "qwen3-vl-2b" in who_can("captions")
 
 
-def test_the_registrys_tasks_are_the_dialects(model_of):
+def test_the_registrys_tasks_are_the_dialects(writer_of):
     from vlm_perception.models.registry import load_registry
 
     rows = [entry for entry in load_registry().values() if entry.model_type in KINDS]
     assert {entry.model_type for entry in rows} == set(KINDS)
     for entry in rows:
-        capabilities = model_of(entry.model_type).capabilities
+        capabilities = writer_of(entry.model_type).capabilities
         declared = {name for name in ("detects", "masks", "points", "captions", "answers", "counts", "reads_text",
                                       "describes_regions", "names_regions", "heatmaps") if getattr(capabilities, name)}  # fmt: skip
         assert declared == set(entry.tasks), entry.name
 
 
-def test_wrong_regions_and_questions(model_of):
+def test_wrong_regions_and_questions(writer_of):
     for box in ((5, 5, 5, 20), (-1, 0, 5, 5), (0, 0, 500, 5)):
         with pytest.raises(CommandError, match="does not lie in the 160 x 96 image"):
-            model_of("kosmos-2").describe_region(image_of(), box)
+            writer_of("kosmos-2").describe_region(image_of(), box)
     with pytest.raises(CommandError, match="question is empty"):
-        model_of("kosmos-2").answer(image_of(), "  ")
+        writer_of("kosmos-2").answer(image_of(), "  ")
     with pytest.raises(ModelError, match=r"must be \(H, W, 3\) uint8"):
-        model_of("kosmos-2").caption(np.zeros((4, 4), np.uint8))
+        writer_of("kosmos-2").caption(np.zeros((4, 4), np.uint8))
 
 
-def test_prompts_are_the_documented_ones(model_of):
-    prompts = {kind: [ask.prompt for ask in model_of(kind)._dialect.locate(["red mug", "Plates"])] for kind in KINDS}
+def test_prompts_are_the_documented_ones(writer_of):
+    prompts = {kind: [ask.prompt for ask in writer_of(kind)._dialect.locate(["red mug", "Plates"])] for kind in KINDS}
     assert prompts["florence2"] == ["<OPEN_VOCABULARY_DETECTION>red mug", "<OPEN_VOCABULARY_DETECTION>Plates"]
     assert prompts["kosmos-2"] == [
         "<grounding><phrase> a red mug</phrase>", "<grounding><phrase> Plates</phrase>",
@@ -183,8 +171,8 @@ def test_prompts_are_the_documented_ones(model_of):
     assert 'categories: "red mug", "Plates"' in prompts["qwen3_vl"][0]
 
 
-def test_florence_prompts_and_boxes_are_the_librarys(model_of, monkeypatch):
-    model = model_of("florence2")
+def test_florence_prompts_and_boxes_are_the_librarys(writer_of, monkeypatch):
+    model = writer_of("florence2")
     processor = model._dialect._processor
     asked = answer_with(monkeypatch, model, "red mug<loc_100><loc_200><loc_300><loc_400>")
     (found,) = model.detect([image_of()], ["red mug"])
@@ -227,9 +215,9 @@ REGION = "<loc_250><loc_250><loc_450><loc_625>"
     ],
 )
 @pytest.mark.parametrize("end", ["", REGION, REGION[:-3]])
-def test_florence_says_what_is_in_a_region(model_of, monkeypatch, method, prompt, end):
+def test_florence_says_what_is_in_a_region(writer_of, monkeypatch, method, prompt, end):
     """The prompts of the processor; the model may say the region again, whole or cut off, after the words."""
-    model = model_of("florence2")
+    model = writer_of("florence2")
     asked = answer_with(monkeypatch, model, f"a red mug{end}")
     said = getattr(model, method)(image_of(), BOX)
     assert (said.text, said.mentions) == ("a red mug", ())
@@ -257,7 +245,10 @@ def test_florence_outlines_what_is_in_a_box(tiny_checkpoints, monkeypatch, size)
     tokenizer = segmenter._model._dialect._processor.tokenizer
     prompts = [tokenizer.decode(inputs["input_ids"][0]) for inputs in asked]
     given = "".join(f"<loc_{k}>" for k in codecs.pixels_to_florence(BOX, (width, height)))
-    assert [f"What is the polygon mask of region {box}" in prompt for box, prompt in zip((given, "<loc_0><loc_0><loc_999><loc_999>"), prompts, strict=True)] == [True, True]
+    assert [
+        f"What is the polygon mask of region {box}" in prompt
+        for box, prompt in zip((given, "<loc_0><loc_0><loc_999><loc_999>"), prompts, strict=True)
+    ] == [True, True]
     for nothing in ("sorry", "<loc_1><loc_2><loc_3>"):
         answer_with(monkeypatch, segmenter._model, nothing)
         (none,) = segmenter.segment(image, [BOX])
@@ -267,16 +258,16 @@ def test_florence_outlines_what_is_in_a_box(tiny_checkpoints, monkeypatch, size)
         segmenter.segment(image, [BOX])
 
 
-def test_only_florence_of_its_family_outlines(tiny_checkpoints, model_of):
+def test_only_florence_of_its_family_outlines(tiny_checkpoints, writer_of):
     with pytest.raises(ModelError, match="'kosmos-2', which gives no masks for boxes"):
         build_segmenter(str(tiny_checkpoints("kosmos-2")), device="cpu")
     with pytest.raises(CommandError, match="cannot give masks; models that can"):
-        model_of("qwen3_vl").outline_region(image_of(), BOX)
+        writer_of("qwen3_vl").outline_region(image_of(), BOX)
 
 
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl", "internvl"])
-def test_chat_models_name_a_region(model_of, monkeypatch, kind):
-    model = model_of(kind)
+def test_chat_models_name_a_region(writer_of, monkeypatch, kind):
+    model = writer_of(kind)
     asked = answer_with(monkeypatch, model, "mug")
     assert model.name_region(image_of(), BOX).text == "mug"
     prompt = tokenizer_of(model).decode(asked[0]["input_ids"][0])
@@ -290,8 +281,8 @@ def test_chat_models_name_a_region(model_of, monkeypatch, kind):
 
 
 @pytest.mark.parametrize("kind", ["paligemma", "internvl"])
-def test_every_model_that_reads_is_shown_a_region(model_of, monkeypatch, kind):
-    model = model_of(kind)
+def test_every_model_that_reads_is_shown_a_region(writer_of, monkeypatch, kind):
+    model = writer_of(kind)
     seen = []
     encode = model._dialect.encode
     monkeypatch.setattr(model._dialect, "encode", lambda part, *rest: (seen.append(part), encode(part, *rest))[1])
@@ -300,9 +291,9 @@ def test_every_model_that_reads_is_shown_a_region(model_of, monkeypatch, kind):
     assert np.array_equal(seen[0], image_of()[24:60, 40:72])
 
 
-def test_reading_in_a_region_shows_the_region_alone(model_of, monkeypatch):
+def test_reading_in_a_region_shows_the_region_alone(writer_of, monkeypatch):
     """Models without a prompt for it; what they find there lies in the whole image."""
-    model = model_of("qwen3_vl")
+    model = writer_of("qwen3_vl")
     image = image_of()
     seen = []
     encode = model._dialect.encode
@@ -317,8 +308,8 @@ def test_reading_in_a_region_shows_the_region_alone(model_of, monkeypatch):
             model.read_text(image, box)
 
 
-def test_kosmos_caption_ties_words_to_boxes(model_of, monkeypatch):
-    model = model_of("kosmos-2")
+def test_kosmos_caption_ties_words_to_boxes(writer_of, monkeypatch):
+    model = writer_of("kosmos-2")
     library = importlib.import_module("transformers.models.kosmos2.processing_kosmos2")
     continuation = (
         "<phrase> a snowman</phrase><object><patch_index_0044><patch_index_0863></object> by"
@@ -334,8 +325,8 @@ def test_kosmos_caption_ties_words_to_boxes(model_of, monkeypatch):
         assert mention.boxes_xyxy[0] == pytest.approx((x1 * 160, y1 * 96, x2 * 160, y2 * 96))
 
 
-def test_kosmos_answers_and_regions_without_the_prompt(model_of, monkeypatch):
-    model = model_of("kosmos-2")
+def test_kosmos_answers_and_regions_without_the_prompt(writer_of, monkeypatch):
+    model = writer_of("kosmos-2")
     answer_with(monkeypatch, model, "<phrase> a red mug</phrase><object><patch_index_0000><patch_index_0033></object>.")
     said = model.answer(image_of(), "what is  it?")
     assert said.text == "a red mug."
@@ -344,14 +335,14 @@ def test_kosmos_answers_and_regions_without_the_prompt(model_of, monkeypatch):
     assert model.describe_region(image_of(), BOX).text == "a mug"
 
 
-def test_kosmos_says_nothing_for_a_phrase_without_object(model_of, monkeypatch):
-    model = model_of("kosmos-2")
+def test_kosmos_says_nothing_for_a_phrase_without_object(writer_of, monkeypatch):
+    model = writer_of("kosmos-2")
     answer_with(monkeypatch, model, " on<phrase> a table</phrase><object><patch_index_0000><patch_index_0033></object>")
     assert model.detect([image_of()], ["red mug"]) == [[]]
 
 
-def test_several_phrases_in_one_answer_are_told_apart(model_of, monkeypatch):
-    model = model_of("qwen3_vl")
+def test_several_phrases_in_one_answer_are_told_apart(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
     answer_with(
         monkeypatch, model,
         '[{"bbox_2d": [0, 0, 500, 500], "label": "plate"}, {"bbox_2d": [500, 500, 1000, 1000], "label": "the red mug"},'
@@ -361,19 +352,19 @@ def test_several_phrases_in_one_answer_are_told_apart(model_of, monkeypatch):
     assert {(d.phrase, d.box_xyxy[:2]) for d in found} == {("plate", (0, 0)), ("red mug", (80, 48))}
 
 
-def test_points(model_of, monkeypatch):
-    answer_with(monkeypatch, model_of("qwen3_vl"), '[{"point_2d": [500, 250], "label": "handle"}]')
-    said = model_of("qwen3_vl").point(image_of(), "handle")
+def test_points(writer_of, monkeypatch):
+    answer_with(monkeypatch, writer_of("qwen3_vl"), '[{"point_2d": [500, 250], "label": "handle"}]')
+    said = writer_of("qwen3_vl").point(image_of(), "handle")
     assert said.mentions[0].boxes_xyxy == ((80.0, 24.0, 80.0, 24.0),)
-    assert model_of("qwen3_vl").detect([image_of()], ["handle"]) == [[]]  # a point is no box
+    assert writer_of("qwen3_vl").detect([image_of()], ["handle"]) == [[]]  # a point is no box
 
 
-def test_qwen_knows_the_size_it_resized_to(model_of):
+def test_qwen_knows_the_size_it_resized_to(writer_of):
     from vlm_perception.models.runtime import Placement
 
     for size in SIZES:
         wh = (size[1], size[0])
-        dialect = model_of("qwen2_5_vl")._dialect
+        dialect = writer_of("qwen2_5_vl")._dialect
         encoded = dialect.encode(image_of(size), "x", Placement("cpu", "float32"))
         assert encoded.network_wh == codecs.qwen_resized(wh, factor=28, min_pixels=28 * 28, max_pixels=112 * 112)
 
@@ -409,11 +400,11 @@ def test_qwen_inputs_from_parts_are_the_processors(tiny_checkpoints, kind):
 @pytest.mark.skipif(not torchvision_works(), reason="these processors need a torchvision that matches torch")
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", "qwen3_vl", "internvl", "molmo2"])
 @pytest.mark.parametrize("size", SIZES)
-def test_inputs_from_parts_are_those_of_the_checkpoints_own_processor(model_of, kind, size):
+def test_inputs_from_parts_are_those_of_the_checkpoints_own_processor(writer_of, kind, size):
     """As :func:`build_model` loads it where torchvision is, and what is made in its place where it is not."""
     import dataclasses
 
-    model = model_of(kind)
+    model = writer_of(kind)
     chat = model._dialect._chat
     assert chat.processor is not None
     theirs = chat(image_of(size), "find it", model.placement)
@@ -432,16 +423,14 @@ def test_fill_polygons_even_odd():
 
 
 def test_beam_scores_and_threshold(tiny_checkpoints):
-    model = build_model(
-        str(tiny_checkpoints("florence2")), device="cpu", options={"max_new_tokens": 4, "num_beams": 2}
-    )
+    model = build_model(str(tiny_checkpoints("florence2")), device="cpu", options={"max_new_tokens": 4, "num_beams": 2})
     assert 0 < model.caption(image_of()).score <= 1
     with pytest.raises(ModelError, match="'num_beams' must be a whole number"):
         build_model(str(tiny_checkpoints("florence2")), device="cpu", options={"num_beams": 1.5})
 
 
-def test_low_confidence_is_dropped(model_of, monkeypatch):
-    model = model_of("qwen3_vl")
+def test_low_confidence_is_dropped(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
     answer_with(monkeypatch, model, '[{"bbox_2d": [0, 0, 500, 500], "label": "mug"}]')
     assert model.detect([image_of()], ["mug"], threshold=0.9) == [[]]
     assert len(model.detect([image_of()], ["mug"], threshold=0.7)[0]) == 1

@@ -14,18 +14,6 @@ from vlm_perception.types import ModelError, Status
 BOX = '{"bbox_2d": [0, 0, 500, 500], "label": "mug"}'
 
 
-@pytest.fixture(scope="module")
-def model_of(tiny_checkpoints):
-    cache = {}
-
-    def get(kind):
-        if kind not in cache:
-            cache[kind] = build_model(str(tiny_checkpoints(kind)), device="cpu", options={"max_new_tokens": 4})
-        return cache[kind]
-
-    return get
-
-
 @pytest.mark.parametrize(
     ("kind", "text", "why"),
     [
@@ -38,8 +26,8 @@ def model_of(tiny_checkpoints):
         ("kosmos-2", "<object><patch_index_0044>", "cut off"),
     ],
 )
-def test_unreadable_answers_are_told(model_of, monkeypatch, kind, text, why):
-    model = model_of(kind)
+def test_unreadable_answers_are_told(writer_of, monkeypatch, kind, text, why):
+    model = writer_of(kind)
     assert isinstance(model, TellsUnread)
     answer_with(monkeypatch, model, text)
     assert model.detect([image_of(), image_of()], ["mug"]) == [[], []]
@@ -58,8 +46,8 @@ def test_unreadable_answers_are_told(model_of, monkeypatch, kind, text, why):
         ("kosmos-2", " on<phrase> a table</phrase><object><patch_index_00"),
     ],
 )
-def test_a_clear_answer_leaves_nothing_unread(model_of, monkeypatch, kind, text):
-    model = model_of(kind)
+def test_a_clear_answer_leaves_nothing_unread(writer_of, monkeypatch, kind, text):
+    model = writer_of(kind)
     answer_with(monkeypatch, model, "sorry" if kind != "kosmos-2" else "<object><patch_index_0044>")
     model.detect([image_of()], ["mug"])
     assert model.unread[0]
@@ -68,8 +56,8 @@ def test_a_clear_answer_leaves_nothing_unread(model_of, monkeypatch, kind, text)
     assert model.unread == ((),)
 
 
-def test_phrases_that_were_asked_one_by_one_are_lost_one_by_one(model_of, monkeypatch):
-    model = model_of("internvl")
+def test_phrases_that_were_asked_one_by_one_are_lost_one_by_one(writer_of, monkeypatch):
+    model = writer_of("internvl")
     answers = iter(["<ref>mug</ref><box>[[10, 20, 30, 40]]</box>", "what plate?"])
     answer_with(monkeypatch, model, "x")
     monkeypatch.setattr(model._dialect, "decode", lambda *_: next(answers))
@@ -79,21 +67,21 @@ def test_phrases_that_were_asked_one_by_one_are_lost_one_by_one(model_of, monkey
 
 
 @pytest.mark.parametrize("kind", ["florence2", "paligemma"])
-def test_no_location_tokens_at_all_are_a_list_without_places(model_of, monkeypatch, kind):
+def test_no_location_tokens_at_all_are_a_list_without_places(writer_of, monkeypatch, kind):
     """These write one place after the other, so that silence is the empty list; a chat model that says nothing is none."""
-    answer_with(monkeypatch, model_of(kind), "")
-    assert model_of(kind).detect([image_of()], ["mug"]) == [[]]
-    assert model_of(kind).unread == ((),)
-    answer_with(monkeypatch, model_of("qwen3_vl"), "")
-    model_of("qwen3_vl").detect([image_of()], ["mug"])
-    assert model_of("qwen3_vl").unread[0][0].why == "empty answer"
+    answer_with(monkeypatch, writer_of(kind), "")
+    assert writer_of(kind).detect([image_of()], ["mug"]) == [[]]
+    assert writer_of(kind).unread == ((),)
+    answer_with(monkeypatch, writer_of("qwen3_vl"), "")
+    writer_of("qwen3_vl").detect([image_of()], ["mug"])
+    assert writer_of("qwen3_vl").unread[0][0].why == "empty answer"
 
 
 # --------------------------------------------------------------------------- cut off
 
 
-def test_an_answer_that_was_cut_off_says_so(model_of, monkeypatch):
-    model = model_of("qwen3_vl")
+def test_an_answer_that_was_cut_off_says_so(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
     told = "cut off at 4 tokens; raise max_new_tokens"
     answer_with(monkeypatch, model, f"[{BOX}", ended=False)
     (found,) = model.detect([image_of()], ["mug"])
@@ -130,8 +118,8 @@ def ended_by_itself(model, image):
     return model._model.generation_config.eos_token_id in whole[start:]
 
 
-def test_where_kosmos_stops_after_its_object_is_of_no_account(model_of, monkeypatch):
-    model = model_of("kosmos-2")
+def test_where_kosmos_stops_after_its_object_is_of_no_account(writer_of, monkeypatch):
+    model = writer_of("kosmos-2")
     answer_with(monkeypatch, model, "<object><patch_index_0000><patch_index_0033></object> on a", ended=False)
     (found,) = model.detect([image_of()], ["mug"])
     assert (len(found), model.unread) == (1, ((),))
@@ -143,8 +131,8 @@ def test_where_kosmos_stops_after_its_object_is_of_no_account(model_of, monkeypa
 # --------------------------------------------------------------------------- words
 
 
-def test_a_reader_of_places_tells_no_markup(model_of, monkeypatch):
-    model = model_of("qwen3_vl")
+def test_a_reader_of_places_tells_no_markup(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
     for text in ("[]", "```json\n[]\n```", '[{"bbox_2d": [1, 2, 3, 4], "text_con'):
         answer_with(monkeypatch, model, text)
         assert model.read_text(image_of()).text == ""
@@ -154,8 +142,8 @@ def test_a_reader_of_places_tells_no_markup(model_of, monkeypatch):
     assert model.point(image_of(), "handle").text == "handle"
 
 
-def test_kosmos_says_nothing_when_it_adds_nothing_to_the_prompt(model_of, monkeypatch):
-    model = model_of("kosmos-2")
+def test_kosmos_says_nothing_when_it_adds_nothing_to_the_prompt(writer_of, monkeypatch):
+    model = writer_of("kosmos-2")
     answer_with(monkeypatch, model, "")
     assert model.caption(image_of()).text == ""
     answer_with(monkeypatch, model, " a mug")
@@ -193,7 +181,9 @@ def test_molmos_points_are_resolved(tiny_checkpoints, monkeypatch):
     model = build_model(str(tiny_checkpoints("molmo2")), device="cpu", options={"max_new_tokens": 4})
     answer_with(monkeypatch, model, '<points coords="1 1 500 500 2 250 500 3 765 520">cubes</points>')
     second = told(model, "the second cube from the left")
-    assert (second.status, second.targets[0].object.box_xyxy) == (Status.SUCCEEDED, (140, 100, 180, 140)), second.message
+    assert (second.status, second.targets[0].object.box_xyxy) == (Status.SUCCEEDED, (140, 100, 180, 140)), (
+        second.message
+    )
     assert told(model, "the cube").status is Status.AMBIGUOUS
     assert told(model, "how many cubes are there?").count == 3
     answer_with(monkeypatch, model, "There are none.")
@@ -204,8 +194,8 @@ def test_molmos_points_are_resolved(tiny_checkpoints, monkeypatch):
     assert "'Sorry.'" in refused.message
 
 
-def test_what_qwen_refuses_is_no_count_and_its_empty_list_is(model_of, monkeypatch):
-    model = model_of("qwen3_vl")
+def test_what_qwen_refuses_is_no_count_and_its_empty_list_is(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
     answer_with(monkeypatch, model, "I am sorry, I cannot help.")
     for command in ("how many cubes are there?", "is there a red cube?"):
         refused = told(model, command)
