@@ -11,7 +11,7 @@ from vlm_perception.evaluation import bench
 from vlm_perception.evaluation.bench import bench_overhead, five_boxes, main
 from vlm_perception.evaluation.timing import Timing, measure_call, peak_memory_mb, reset_peak_memory
 
-NODE = {"conversions", "messages", "drawing", "everything"}
+NODE = {"conversions", "messages", "viewers", "drawing", "everything"}
 
 
 def test_the_frame_has_five_objects_in_full_view(tmp_path):
@@ -42,7 +42,7 @@ def test_the_nodes_work_is_measured_where_there_is_ros():
     pytest.importorskip("rclpy")
     stages = bench_overhead(5, known_up=True)
     assert set(stages) > NODE
-    for stage in ("conversions", "messages", "drawing"):
+    for stage in ("conversions", "messages", "viewers", "drawing"):
         assert stages[stage].p50 > 0
     assert stages["everything"].p95 >= stages["overhead"].p50 + stages["messages"].p50 * 0.5
 
