@@ -56,6 +56,7 @@ def test_every_topic_says_the_same(seeing):
 def test_the_stamp_is_the_images_own(seeing):
     """And not the time of the answer."""
     seeing.set(model="slow:0.4")
+    seeing.say("the red cube")  # has waited until the new model was warm
     before = time.time()
     result = seeing.say("the red cube")
     stamp = result.header.stamp.sec + result.header.stamp.nanosec * 1e-9
