@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import cv2
 import numpy as np
 
 from vlm_perception.models.base import Capabilities, RgbImage
@@ -28,6 +31,17 @@ def scene() -> RgbdFrame:
         color_rgb[y0:y1, x0:x1] = COLORS[color]
         depth_m[y0:y1, x0:x1] = z
     return RgbdFrame(color_rgb, depth_m, CAMERA, stamp_ns=1, frame_id="optical")
+
+
+def write_scene(folder: Path) -> dict[str, str]:
+    """The scene as the files that the command line takes: its arguments, and where each lies."""
+    frame = scene()
+    cv2.imwrite(str(folder / "color.png"), frame.color_rgb[:, :, ::-1])
+    cv2.imwrite(str(folder / "depth.png"), np.round(frame.depth_m * 1000).astype(np.uint16))
+    camera = {"K": [CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], "depth_unit_m": 0.001}
+    (folder / "k.json").write_text(json.dumps(camera))
+    names = {"--color": "color.png", "--depth": "depth.png", "--camera": "k.json", "--out": "out"}
+    return {argument: str(folder / name) for argument, name in names.items()}
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from cube_scene import CAMERA, scene
+from cube_scene import scene, write_scene
 from describing_models import GREEN, Speaker, middle_m, tied
 
 from vlm_perception import cli
@@ -39,13 +39,9 @@ def model(monkeypatch):
 
 @pytest.fixture
 def files(tmp_path):
-    frame = scene()
-    cv2.imwrite(str(tmp_path / "color.png"), frame.color_rgb[:, :, ::-1])
-    cv2.imwrite(str(tmp_path / "depth.png"), np.round(frame.depth_m * 1000).astype(np.uint16))
-    camera = {"K": [CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], "depth_unit_m": 0.001}
-    (tmp_path / "k.json").write_text(json.dumps(camera))
-    color = ["--color", str(tmp_path / "color.png"), "--out", str(tmp_path / "out")]
-    return [*color, "--depth", str(tmp_path / "depth.png"), "--camera", str(tmp_path / "k.json")], color, tmp_path / "out"
+    at = write_scene(tmp_path)
+    color = ["--color", at["--color"], "--out", at["--out"]]
+    return [*color, "--depth", at["--depth"], "--camera", at["--camera"]], color, tmp_path / "out"
 
 
 def test_a_caption_from_files(model, files, capsys) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-import cv2
-import numpy as np
 import pytest
-from cube_scene import CAMERA, ColorModel, scene
+from cube_scene import ColorModel, write_scene
 
 from vlm_perception import cli, cli_describe
 from vlm_perception.models import factory
@@ -20,13 +18,7 @@ from vlm_perception.types import Answer, Status
 
 @pytest.fixture
 def files(tmp_path):
-    frame = scene()
-    cv2.imwrite(str(tmp_path / "color.png"), frame.color_rgb[:, :, ::-1])
-    cv2.imwrite(str(tmp_path / "depth.png"), np.round(frame.depth_m * 1000).astype(np.uint16))
-    camera = {"K": [CAMERA.fx, CAMERA.fy, CAMERA.cx, CAMERA.cy], "depth_unit_m": 0.001}
-    (tmp_path / "k.json").write_text(json.dumps(camera))
-    names = {"--color": "color.png", "--depth": "depth.png", "--camera": "k.json", "--out": "out"}
-    return [part for flag, name in names.items() for part in (flag, str(tmp_path / name))]
+    return [part for pair in write_scene(tmp_path).items() for part in pair]
 
 
 @pytest.fixture

@@ -32,9 +32,7 @@ def with_defaults(entry: ModelEntry, role: str, given: Mapping[str, object]) -> 
     return {name: value for name, value in values.items() if name in given or not _why_idle(known[name], values)}
 
 
-def check_options(
-    options: Options, *, family: str, role: str, model_type: str
-) -> None:
+def check_options(options: Options, *, family: str, role: str, model_type: str) -> None:
     """Refuse what a model does not take, and what would do nothing.
 
     Args:

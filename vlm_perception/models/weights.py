@@ -16,9 +16,7 @@ from vlm_perception.models.runtime import (
 from vlm_perception.types import ModelError
 
 
-def refuse_partial(
-    model: Any, report: Mapping[str, Any], name: str, *, allowed: Sequence[str], again: str
-) -> None:
+def refuse_partial(model: Any, report: Mapping[str, Any], name: str, *, allowed: Sequence[str], again: str) -> None:
     """Refuse a model of which the checkpoint held a part: the library makes up the rest at random, and runs.
 
     Tied weights, and buffers that are not saved, the library does not report. Of saved buffers only real numbers are
