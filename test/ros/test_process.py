@@ -57,12 +57,17 @@ def test_ctrl_c(start_node, session_harness, when):
     assert "Exception" not in node.output
 
 
-def test_two_interrupts_and_a_terminate(start_node):
-    node = start_node(COLOR_NODE, "model:=slow:30")
-    for sent in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
-        node.process.send_signal(sent)
-        time.sleep(0.05)
-    assert node.process.wait(5.0) == 0
+@pytest.mark.parametrize("model", ["colors", "slow:30"])
+@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_again_and_again(start_node, model, again):
+    """An impatient user's second Ctrl-C, or what a launch system sends after one, finds the node anywhere in its end."""
+    node = start_node(COLOR_NODE, f"model:={model}")
+    node.process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 5.0
+    while node.alive and time.monotonic() < deadline:
+        node.process.send_signal(again)
+        time.sleep(0.002)
+    assert node.process.wait(0.1) == 0
     assert "Traceback" not in node.output
 
 

@@ -7,7 +7,6 @@ and answers.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 import traceback
@@ -40,6 +39,7 @@ from vlm_perception.ros.model_slot import ModelSlot
 from vlm_perception.ros.outputs import Outputs
 from vlm_perception.ros.qos import QosWatch
 from vlm_perception.ros.services import Services
+from vlm_perception.ros.signals import leave_signals_to_rclpy
 from vlm_perception.ros.track import Track
 from vlm_perception.ros.transforms import Transforms
 from vlm_perception.ros.worker import Job, Worker
@@ -389,8 +389,7 @@ def _spin_once(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until Ctrl-C; returns the exit code."""
-    # rclpy's own handler ends the spinning; Python's would also raise KeyboardInterrupt wherever we happen to be.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    leave_signals_to_rclpy()
     rclpy.init(args=args)
     try:
         node = PerceptionNode()

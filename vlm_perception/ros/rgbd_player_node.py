@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +20,7 @@ from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 from vlm_perception.ros.image_transport_memory import make_room_for_images
 from vlm_perception.ros.player_sources import PlayedFrame, PlayerError, open_source
+from vlm_perception.ros.signals import leave_signals_to_rclpy
 from vlm_perception.types import VlmPerceptionError
 
 # Reliable publishers also serve best-effort subscribers; the other way round nothing would arrive.
@@ -178,8 +178,7 @@ class RgbdPlayer(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the player until the recording ends or it is told to stop; returns the exit code."""
-    # rclpy's own handler ends the spinning; Python's would also raise KeyboardInterrupt wherever we happen to be.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    leave_signals_to_rclpy()
     make_room_for_images()
     node = None
     try:
