@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vlm_perception.geometry.box import oriented_boxes
 from vlm_perception.geometry.camera import deproject, is_distorted
 from vlm_perception.geometry.point_sets import PointSets
-from vlm_perception.geometry.surface import Surface, SurfaceSettings, find_surface
+from vlm_perception.geometry.surface import Surfaces, SurfaceSettings, find_surfaces
 from vlm_perception.geometry.uncertainty import pose_covariances
 from vlm_perception.geometry.window import Window, mask_window
 from vlm_perception.types import BoolMask, CameraIntrinsics, FloatArray, ImageError, ObjectGeometry
@@ -92,50 +92,61 @@ def localize_all(
         ImageError: masks, depth and camera are not of one size.
     """
     results: list[LocalizeResult | None] = []  # None: to be found with all the others
-    surfaces: list[Surface] = []
+    present: list[tuple[BoolMask, Window]] = []
     for mask, window in zip(masks, windows, strict=True):
         if mask is not None:
             _check_sizes(mask, depth_m, camera)
         if mask is None or window is None:
             results.append(LocalizeResult(None, 0.0, "the mask is empty"))
-            continue
-        surface = find_surface(np.asarray(mask, dtype=np.bool_), depth_m, camera.fx, window, settings.surface)
-        results.append(_too_little(surface, camera, settings))
-        if results[-1] is None:
-            surfaces.append(surface)
-    found = iter(_geometries(surfaces, camera, up, settings) if surfaces else ())
+        else:
+            results.append(None)
+            present.append((np.asarray(mask, dtype=np.bool_), window))
+    found = iter(_localize([mask for mask, _ in present], [w for _, w in present], depth_m, camera, up, settings))
     return [result if result is not None else next(found) for result in results]
 
 
-def _too_little(surface: Surface, camera: CameraIntrinsics, settings: GeometrySettings) -> LocalizeResult | None:
-    """Why there is no geometry; None when there is."""
-    fraction, visible = surface.valid_pixels / surface.mask_pixels, len(surface.depth_m)
-    if visible < settings.min_points or visible < settings.min_valid_fraction * surface.mask_pixels:
-        return LocalizeResult(
-            None,
-            fraction,
-            f"{surface.valid_pixels} of the object's {surface.mask_pixels} pixels have depth and "
-            f"{visible} of them agree on a surface; at least {settings.min_points} and "
-            f"{settings.min_valid_fraction:.0%} are needed",
-        )
+def _localize(
+    masks: Sequence[BoolMask],
+    windows: Sequence[Window],
+    depth_m: NDArray[np.floating[Any]],
+    camera: CameraIntrinsics,
+    up: FloatArray | None,
+    settings: GeometrySettings,
+) -> list[LocalizeResult]:
+    if not masks:
+        return []
+    surfaces = find_surfaces(masks, windows, depth_m, camera.fx, settings.surface)
+    reasons = _too_little(surfaces, settings)
     if is_distorted(camera):
-        covered = np.isfinite(deproject(surface.uv.T, surface.depth_m, camera)[:, 0])
-        if np.count_nonzero(covered) < settings.min_points:
-            return LocalizeResult(None, fraction, "the object lies outside of what the lens model covers")
-    return None
+        surfaces = surfaces.keep(np.isfinite(deproject(surfaces.uv.T, surfaces.depth_m, camera)[:, 0]))
+        for index in np.flatnonzero(surfaces.counts < settings.min_points):
+            reasons[index] = reasons[index] or "the object lies outside of what the lens model covers"
+    fractions = (surfaces.valid_pixels / surfaces.mask_pixels).tolist()
+    enough = [not reason for reason in reasons]
+    found = iter(_geometries(surfaces.take(np.array(enough)), camera, up, settings) if any(enough) else ())
+    return [
+        LocalizeResult(next(found) if kept else None, fraction, reason)
+        for kept, fraction, reason in zip(enough, fractions, reasons, strict=True)
+    ]
+
+
+def _too_little(surfaces: Surfaces, settings: GeometrySettings) -> list[str]:
+    """Why there can be no geometry, of each mask; "" when there can."""
+    numbers = zip(surfaces.counts.tolist(), surfaces.valid_pixels.tolist(), surfaces.mask_pixels.tolist(), strict=True)
+    return [
+        ""
+        if visible >= settings.min_points and visible >= settings.min_valid_fraction * whole
+        else f"{valid} of the object's {whole} pixels have depth and {visible} of them agree on a surface; at least "
+        f"{settings.min_points} and {settings.min_valid_fraction:.0%} are needed"
+        for visible, valid, whole in numbers
+    ]
 
 
 def _geometries(
-    surfaces: Sequence[Surface], camera: CameraIntrinsics, up: FloatArray | None, settings: GeometrySettings
-) -> list[LocalizeResult]:
-    uv = np.concatenate([surface.uv for surface in surfaces], axis=1)
-    depth_m = np.concatenate([surface.depth_m for surface in surfaces])
-    core = np.concatenate([surface.core for surface in surfaces])
-    counts = np.array([len(surface.depth_m) for surface in surfaces], dtype=np.intp)
-    visible = PointSets(uv, deproject(uv.T, depth_m, camera).T, counts)
-    if is_distorted(camera):
-        covered = np.isfinite(visible.xyz[0])
-        visible, core = visible.take(covered), core[covered]
+    surfaces: Surfaces, camera: CameraIntrinsics, up: FloatArray | None, settings: GeometrySettings
+) -> list[ObjectGeometry]:
+    core = surfaces.core
+    visible = PointSets(surfaces.uv, deproject(surfaces.uv.T, surfaces.depth_m, camera).T, surfaces.counts)
     for part, in_core in zip(visible.slices, visible.count(core), strict=True):
         if in_core < settings.min_points:
             core[part] = True
@@ -148,10 +159,9 @@ def _geometries(
     boxes = oriented_boxes(shape.xyz, shape.slices, up)
     axes = np.array([box.R for box in boxes])
     covariances = pose_covariances(shape.counts, shape.means.T, shape.spreads, axes, up_known=up is not None)
-    results = []
-    for index, (surface, part, box) in enumerate(zip(surfaces, shape.slices, boxes, strict=True)):
-        fraction = surface.valid_pixels / surface.mask_pixels
-        geometry = ObjectGeometry(
+    fractions = (surfaces.valid_pixels / surfaces.mask_pixels).tolist()
+    return [
+        ObjectGeometry(
             points_m=shape.xyz[:, part].T,
             pixels_uv=shape.uv[:, part].T,
             center_m=box.center_m,
@@ -160,10 +170,10 @@ def _geometries(
             covariance=covariances[index],
             surface_point_m=shape.xyz[:, shape.middles[index]],
             surface_centroid_m=visible.means[:, index],
-            valid_depth_fraction=fraction,
+            valid_depth_fraction=fractions[index],
         )
-        results.append(LocalizeResult(geometry, fraction))
-    return results
+        for index, (part, box) in enumerate(zip(shape.slices, boxes, strict=True))
+    ]
 
 
 def _check_sizes(mask: BoolMask, depth_m: NDArray[np.floating[Any]], camera: CameraIntrinsics) -> None:

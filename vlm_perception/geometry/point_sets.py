@@ -14,10 +14,6 @@ from numpy.typing import NDArray
 
 from vlm_perception.types import BoolMask, FloatArray
 
-# The six different entries of a symmetric 3x3 matrix, and where they stand in it.
-_ROWS, _COLUMNS = (0, 0, 0, 1, 1, 2), (0, 1, 2, 1, 2, 2)
-_ENTRIES = (0, 1, 2, 1, 3, 4, 2, 4, 5)
-
 
 @dataclass(frozen=True, eq=False)
 class PointSets:
@@ -65,8 +61,8 @@ class PointSets:
     def spreads(self) -> FloatArray:
         """(M, 3, 3) covariance of each object's points; zeros for a single one."""
         offsets = self.xyz - self.means.repeat(self.counts, axis=1)
-        sums = np.add.reduceat(offsets.take(_ROWS, axis=0) * offsets.take(_COLUMNS, axis=0), self.starts, axis=1)
-        return np.asarray((sums / np.maximum(self.counts - 1, 1)).T.take(_ENTRIES, axis=1).reshape(-1, 3, 3))
+        sums = np.array([own @ own.T for own in (offsets[:, part] for part in self.slices)])
+        return np.asarray(sums / np.maximum(self.counts - 1, 1)[:, None, None])
 
     @cached_property
     def middles(self) -> NDArray[np.intp]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.geometry.depth import valid_depth
+from vlm_perception.geometry.stack import WindowStack, stack_windows
 from vlm_perception.geometry.window import Window
 from vlm_perception.types import BoolMask
 
@@ -41,77 +43,109 @@ class SurfaceSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """The pixels of one mask that show its object.
+class Surfaces:
+    """The pixels of M masks that show their objects, mask after mask.
 
     Attributes:
-        uv: (2, N) pixels: what the mean of the surface is taken over.
+        uv: (2, N) pixels: what the mean of a surface is taken over.
         depth_m: (N,) float32 their depth.
-        core: (N,) bool, those not of the mask's rim: what shape is taken from.
-        mask_pixels: size of the whole mask.
-        valid_pixels: those of the mask with valid depth.
+        core: (N,) bool, those not of a mask's rim: what shape is taken from.
+        counts: (M,) how many of N each mask has; may be 0.
+        mask_pixels: (M,) size of each whole mask.
+        valid_pixels: (M,) those of it with valid depth.
     """
 
     uv: NDArray[np.int64]
     depth_m: NDArray[np.float32]
     core: BoolMask
-    mask_pixels: int
-    valid_pixels: int
+    counts: NDArray[np.intp]
+    mask_pixels: NDArray[np.intp]
+    valid_pixels: NDArray[np.intp]
+
+    def keep(self, which: BoolMask) -> Surfaces:
+        """Those of the (N,) pixels."""
+        if which.all():
+            return self
+        counts = np.array([part.sum() for part in np.split(which, self.counts.cumsum()[:-1])], dtype=np.intp)
+        return replace(
+            self, uv=self.uv[:, which], depth_m=self.depth_m[which], core=self.core[which], counts=counts
+        )
+
+    def take(self, which: BoolMask) -> Surfaces:
+        """Those of the (M,) masks."""
+        if which.all():
+            return self
+        kept = self.keep(which.repeat(self.counts))
+        return replace(
+            kept,
+            counts=kept.counts[which],
+            mask_pixels=self.mask_pixels[which],
+            valid_pixels=self.valid_pixels[which],
+        )
 
 
-def find_surface(
-    mask: BoolMask,
+def find_surfaces(
+    masks: Sequence[BoolMask],
+    windows: Sequence[Window],
     depth_m: NDArray[np.floating[Any]],
     focal_px: float,
-    window: Window,
     settings: SurfaceSettings,
-) -> Surface:
+) -> Surfaces:
     """Choose the pixels that geometry is taken from.
 
     Args:
-        mask: (H, W) bool.
+        masks: (H, W) bool each, at least one.
+        windows: each mask's, see :func:`vlm_perception.geometry.window.mask_window`.
         depth_m: (H, W) metres.
         focal_px: to compare lengths across the ray with lengths along it.
-        window: the mask's, see :func:`vlm_perception.geometry.window.mask_window`.
         settings: limits.
     """
-    rows, columns = window
-    extent_px = max(rows.stop - rows.start, columns.stop - columns.start)
     # One pixel more all around: neighbours outside the mask tell a mixed pixel.
-    v0, u0 = max(rows.start - 1, 0), max(columns.start - 1, 0)
-    around = slice(v0, rows.stop + 1), slice(u0, columns.stop + 1)
-    crop = np.ascontiguousarray(mask[around])
-    depth = np.ascontiguousarray(depth_m[around], dtype=np.float32)
+    stacks = stack_windows(masks, windows, depth_m, margin_px=max(1, settings.erode_px))
+    found = [_of_stack(stack, focal_px, settings) for stack in stacks]
+    if len(found) == 1:
+        return found[0]
+    joined = {
+        name: np.concatenate([getattr(part, name) for part in found], axis=-1) for name in Surfaces.__dataclass_fields__
+    }
+    return Surfaces(**joined)
+
+
+def _of_stack(stack: WindowStack, focal_px: float, settings: SurfaceSettings) -> Surfaces:
+    mask, depth = stack.mask, stack.depth_m
     valid = valid_depth(depth)
-    visible = np.flatnonzero(crop & valid)
-    valid_pixels = len(visible)
-    if valid_pixels:
+    mask_pixels = stack.counts(np.flatnonzero(mask))
+    visible = np.flatnonzero(mask & valid)
+    valid_pixels = stack.counts(visible)
+    if len(visible):
         mixed = _mixed(visible, depth, valid, settings.mixed_step_m, settings.mixed_step_px / focal_px)
         visible = visible[~mixed]
-    values = depth.ravel()[visible]
-    if values.size:
-        same = _same_object(values, extent_px / focal_px, settings)
-        if not same.all():
-            visible, values = visible[same], values[same]
-    core = _without_rim(crop, settings.erode_px).ravel()[visible]
-    uv = np.empty((2, len(visible)), dtype=np.int64)
-    np.divmod(visible, crop.shape[1], out=(uv[1], uv[0]))
-    uv += ((u0,), (v0,))
-    return Surface(uv, values, core, int(np.count_nonzero(crop)), valid_pixels)
+    values, counts = depth.ravel()[visible], stack.counts(visible)
+    same = np.ones(values.shape, dtype=np.bool_)
+    stop = 0
+    for count, size_uv in zip(counts.tolist(), stack.sizes_uv.tolist(), strict=True):
+        start, stop = stop, stop + count
+        if count:
+            _drop_leaked(same[start:stop], values[start:stop], max(size_uv) / focal_px, settings)
+    if not same.all():
+        visible, values = visible[same], values[same]
+        counts = stack.counts(visible)
+    core = _without_rim(mask, settings.erode_px).ravel()[visible]
+    return Surfaces(stack.in_frame(visible, counts), values, core, counts, mask_pixels, valid_pixels)
 
 
 def _without_rim(mask: BoolMask, erode_px: int) -> BoolMask:
-    """The mask less its rim, except where it is so thin that nothing would be left.
+    """A mask less its rim, except where it is so thin that nothing would be left.
 
-    Parts that an opening removes (a handle, a spoon, a wire) are kept as they are.
+    Parts that an opening removes (a handle, a spoon, a wire) are kept as they are. There is nothing of it within
+    ``erode_px`` of the image's border.
     """
     if erode_px < 1:
         return mask
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * erode_px + 1, 2 * erode_px + 1))
-    rim = (erode_px,) * 4
-    padded = cv2.copyMakeBorder(mask.view(np.uint8), *rim, cv2.BORDER_CONSTANT, value=0)
-    eroded = cv2.erode(padded, kernel)
-    thin = cv2.subtract(padded, cv2.dilate(eroded, kernel))
+    whole = mask.view(np.uint8)
+    eroded = cv2.erode(whole, kernel)
+    thin = cv2.subtract(whole, cv2.dilate(eroded, kernel))
     # Corners vanish in an opening too, yet are no thin parts: those reach farther than the kernel does.
     count, labels = cv2.connectedComponents(thin, connectivity=8)
     if np.bincount(labels.ravel())[1:].max(initial=0) > 2 * erode_px:  # else none has the pixels to reach so far
@@ -119,8 +153,7 @@ def _without_rim(mask: BoolMask, erode_px: int) -> BoolMask:
         large = np.zeros(count, np.uint8)
         large[1:] = np.maximum(stats[1:, cv2.CC_STAT_WIDTH], stats[1:, cv2.CC_STAT_HEIGHT]) > 2 * erode_px
         eroded = cv2.max(eroded, large[labels])
-    inner = slice(erode_px, -erode_px)
-    return eroded[inner, inner].view(np.bool_)
+    return eroded.view(np.bool_)
 
 
 def _mixed(
@@ -139,30 +172,31 @@ def _mixed(
     return mixed
 
 
-def _same_object(values: NDArray[np.float32], extent_slope: float, settings: SurfaceSettings) -> BoolMask:
-    """Which of some depths are not of surfaces that lie apart along the ray: background that the mask leaked onto.
+def _drop_leaked(
+    kept: BoolMask, values: NDArray[np.float32], extent_slope: float, settings: SurfaceSettings
+) -> None:
+    """Unset those of some depths that are of surfaces apart along the ray: background that the mask leaked onto.
 
     An object may have several (the bars of a rack and what is between them), so a surface is dropped only
     when it is small or farther off than the object is wide.
     """
-    everything = np.ones(values.shape, dtype=np.bool_)
     low, high = float(values.min()), float(values.max())
     gap = settings.gap_m * max(float(values.sum()) / values.size, 1.0) ** 2
     if high - low <= gap:
-        return everything
+        return
     bins = min(_HISTOGRAM_BINS, max(8, int(4 * (high - low) / gap)))
     scale = (bins - 1) / (high - low)
     counts = np.bincount(((values - low) * scale).astype(np.intp), minlength=bins)
     filled = np.flatnonzero(counts)
     breaks = np.flatnonzero(filled[1:] - filled[:-1] > gap * scale)
     if not len(breaks):
-        return everything
+        return
     starts, ends = filled[np.r_[0, breaks + 1]], filled[np.r_[breaks, len(filled) - 1]]
     sizes = np.add.reduceat(counts, starts)
     main = int(np.argmax(sizes))
     main_depth = low + (starts[main] + ends[main]) / 2 / scale
     reach = settings.max_gap_extents * extent_slope * main_depth * scale
-    kept = {main}
+    clusters = {main}
     for order in (range(main + 1, len(starts)), range(main - 1, -1, -1)):
         edge = ends[main] if order.step > 0 else starts[main]
         for index in order:
@@ -170,10 +204,9 @@ def _same_object(values: NDArray[np.float32], extent_slope: float, settings: Sur
             if distance > reach:
                 break
             if sizes[index] >= settings.min_cluster * values.size:
-                kept.add(index)
+                clusters.add(index)
                 edge = ends[index] if order.step > 0 else starts[index]
-    same = ~everything
-    for index in kept:
+    kept[:] = False
+    for index in clusters:
         first, last = low + (starts[index] - 0.5) / scale, low + (ends[index] + 1.5) / scale
-        same |= (values >= first) & (values <= last)
-    return same
+        kept |= (values >= first) & (values <= last)

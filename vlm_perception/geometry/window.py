@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 from vlm_perception.types import BoolMask
@@ -19,5 +18,9 @@ def mask_window(mask: BoolMask) -> Window | None:
     Returns:
         Slices, so that ``mask[window]`` holds every pixel that is set; None for an empty mask.
     """
-    u, v, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
-    return (slice(v, v + height), slice(u, u + width)) if width else None
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    v0, v1 = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[v0:v1].any(axis=0))
+    return slice(v0, v1), slice(int(columns[0]), int(columns[-1]) + 1)

@@ -137,6 +137,7 @@ def _strip_politeness(tokens: list[Token]) -> list[Token]:
             n = len(pattern)
             if (
                 len(rest) > n
+                and rest[-1].word == pattern[-1]
                 and tuple(t.word for t in rest[-n:]) == pattern
                 and rest[-n - 1].word not in lx.ARTICLES | {"my", "your"}
                 and (pattern != ("right",) or (rest[-2].word == "," and len(rest) > 4))

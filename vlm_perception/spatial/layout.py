@@ -85,27 +85,35 @@ def solid_extents(objects: Sequence[SceneObject], view: Viewpoint) -> tuple[Exte
     axes = np.array((view.right, view.up, view.forward))
     origin = axes @ view.origin_m
     n = len(objects)
-    low = np.full((n, 3), np.nan)
-    high, center = low.copy(), low.copy()
-    heading = np.zeros((n, 3))
-    hollow = np.full(n, 0.5)
+    nothing = np.full((n, 3), np.nan)
+    extents = Extents(nothing, nothing.copy(), nothing.copy(), np.zeros((n, 3)), np.full(n, 0.5), solid=True)
+    seen = {i: item.geometry for i, item in enumerate(objects) if item.geometry is not None and len(item.geometry.points_m)}
     known = np.zeros(n, dtype=bool)
-    for i, item in enumerate(objects):
-        geometry = item.geometry
-        if geometry is None or len(geometry.points_m) == 0:
-            continue
+    if not seen:
+        return extents, known
+    which = list(seen)
+    known[which] = True
+    for i, geometry in seen.items():
         step = max(1, len(geometry.points_m) // _MAX_POINTS)
         points = axes @ geometry.points_m[::step].T - origin[:, None]
         ordered = np.sort(points, axis=1)
         stray = points.shape[1] // _STRAY
-        low[i], high[i] = ordered[:, stray], ordered[:, -1 - stray]
-        hollow[i] = hollow_share(points, low[i], high[i])
-        center[i] = axes @ geometry.surface_centroid_m - origin
-        body, size_m = axes @ geometry.R_camera_object, geometry.size_m
-        upright = int(np.argmax(np.abs(body[UP])))
-        heading[i] = body[:, max((axis for axis in range(3) if axis != upright), key=lambda axis: size_m[axis])]
-        known[i] = True
-    return Extents(low, high, center, heading, hollow, solid=True), known
+        extents.low[i], extents.high[i] = ordered[:, stray], ordered[:, -1 - stray]
+        extents.hollow[i] = hollow_share(points, extents.low[i], extents.high[i])
+    extents.center[which] = np.array([geometry.surface_centroid_m for geometry in seen.values()]) @ axes.T - origin
+    extents.heading[which] = _headings(
+        axes @ np.array([geometry.R_camera_object for geometry in seen.values()]),
+        np.array([geometry.size_m for geometry in seen.values()]),
+    )
+    return extents, known
+
+
+def _headings(bodies: FloatArray, sizes_m: FloatArray) -> FloatArray:
+    """(N, 3) the longer of the two axes that lie flattest, of (N, 3, 3) axes as columns."""
+    every = np.arange(len(bodies))
+    lengths = sizes_m.copy()
+    lengths[every, np.abs(bodies[:, UP]).argmax(axis=1)] = -1.0
+    return bodies[every, :, lengths.argmax(axis=1)]
 
 
 def hollow_share(points: FloatArray, low: FloatArray, high: FloatArray) -> float:
