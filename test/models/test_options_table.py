@@ -101,7 +101,8 @@ def test_what_a_class_takes_is_what_it_reads(tiny_checkpoints, tmp_path, monkeyp
         del values["masks"]
         values["task"] = "<CAPTION_TO_PHRASE_GROUNDING>"
     if "proposer" in known:
-        values |= {"proposer": str(tiny_checkpoints("sam2")), "points_per_side": 4}
+        proposer = {"proposer": str(tiny_checkpoints("sam2")), "proposer_options": {"multimask": False}}
+        values |= {**proposer, "points_per_side": 4}
     seen, defaults = read_while_building(monkeypatch, build, str(folder), values)
     unread = set(known) - set(seen) - {"heat_threshold"}
     assert unread <= ({"mask_decoder"} if kind == "paligemma" else set()), "accepted and ignored"
@@ -146,6 +147,8 @@ def test_paligemma_reads_where_its_decoder_is(tiny_checkpoints, monkeypatch):
         ("owlvit", "multimask=false", "has no option 'multimask': it is one of a segmenter's"),
         ("grounding-dino", "templates=['x {}']", "it goes with owlvit, owlv2"),
         ("clip", "background=[1, 2]", r"'background' must be a word or phrase, or a list of such, got \[1, 2\]"),
+        ("clip", "proposer_options={multimask: no}", "'proposer_options' does nothing with proposer: regions"),
+        ("clip", "proposer_options=[multimask]", "'proposer_options' must be a mapping from options to their values"),
         ("clip", "points_per_side=4", "'points_per_side' does nothing with proposer: regions; leave it away, or change 'proposer'"),
         ("clip", "proposer=3", "'proposer' must be regions or a promptable segmenter"),
         ("siglip", "background=[wall]", "has no option 'background': it goes with clip"),

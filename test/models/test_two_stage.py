@@ -243,6 +243,31 @@ def test_a_segmenter_as_proposer(tiny_checkpoints):
         build_model(str(tiny_checkpoints("clip")), device="cpu", options={"proposer": "depth-grabcut"})
 
 
+def test_the_proposers_own_options(tiny_checkpoints):
+    sam2 = str(tiny_checkpoints("sam2"))
+    one = {"proposer": sam2, "points_per_side": 2, "proposer_options": {"multimask": False}}
+    counts = {}
+    for name, options in (("several", {**one, "proposer_options": {}}), ("one", one)):
+        model = build_model(str(tiny_checkpoints("clip")), device="cpu", options=options)
+        segmenter = model._proposer._segmenter
+        counts[name] = [1 + len(found.alternatives) for found in segmenter.at_points(noise(), [[(40.0, 30.0)]])]
+    assert counts == {"several": [3], "one": [1]}
+    with pytest.raises(ModelError, match="has no option 'multimsk': did you mean 'multimask'?"):
+        build_model(
+            str(tiny_checkpoints("clip")), device="cpu", options={**one, "proposer_options": {"multimsk": False}}
+        )
+
+
+@pytest.mark.parametrize("options", [{"proposer": "depth-grabcut"}, {"compile": "no-such-backend"}])
+def test_what_is_wrong_is_said_before_the_towers_are_loaded(tiny_checkpoints, monkeypatch, options):
+    loaded = []
+    load = Checkpoint.load
+    monkeypatch.setattr(Checkpoint, "load", lambda self, auto, **k: loaded.append(auto.__name__) or load(self, auto, **k))
+    with pytest.raises(ModelError, match="option '(proposer|compile)' must be"):
+        build_model(str(tiny_checkpoints("clip")), device="cpu", options=options)
+    assert not [name for name in loaded if "Processor" not in name and "Tokenizer" not in name]
+
+
 def test_other_towers_are_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "align"}')
     checkpoint = Checkpoint("x", str(tmp_path))

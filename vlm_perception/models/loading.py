@@ -13,7 +13,7 @@ from typing import Any, Final
 from vlm_perception.models.hub_cache import holds_tokenizer, lacks_tokenizer
 from vlm_perception.models.loading_errors import CheckpointError, explain, is_missing_package, listing
 from vlm_perception.models.runtime import Placement, import_torch, import_transformers
-from vlm_perception.models.weights import compile_methods, quantisation, refuse_partial, to_device
+from vlm_perception.models.weights import compile_methods, quantisation, refuse_partial, refuse_unknown_backend, to_device
 from vlm_perception.types import ModelError
 
 _WITH_WORDS: Final = ("AutoTokenizer", "AutoProcessor")
@@ -162,6 +162,8 @@ def load_weights(
         ModelError: as :meth:`Checkpoint.load`, weights are missing, or a quantisation that this machine cannot do.
     """
     torch = import_torch()
+    backend = options.get("compile", False)
+    refuse_unknown_backend(backend, checkpoint.name)  # before minutes of loading
     arguments: dict[str, Any] = {
         "dtype": torch.float32 if keep_float32 else getattr(torch, placement.dtype)
     }
@@ -180,8 +182,8 @@ def load_weights(
     if not bits:
         model = to_device(model, checkpoint.name, placement)
     model.eval()
-    if options.get("compile"):
-        compile_methods(model, hot, options["compile"], checkpoint.name)
+    if backend:
+        compile_methods(model, hot, backend)
     return model
 
 

@@ -15,6 +15,7 @@ from vlm_perception.models.options_kinds import (
     Choice,
     Flag,
     Kind,
+    Named,
     Number,
     OneOrMore,
     Template,
@@ -106,6 +107,10 @@ class Options:
         if value is None:
             return tuple(default)
         return tuple(str(item) for item in listed(value) or (value,))
+
+    def named(self, name: str) -> Mapping[str, object]:
+        """Names and whatever goes with each; empty by default."""
+        return dict(self.check(name, Named("options")) or {})
 
     def by_phrase(self, name: str) -> Mapping[str, float]:
         """Phrases and a number in [0, 1] for each; empty by default."""

@@ -146,6 +146,22 @@ class ByPhrase:
         )
 
 
+@dataclass(frozen=True)
+class Named:
+    """A mapping from names to values, which whoever gets them checks; ``of`` says of what."""
+
+    of: str
+
+    @property
+    def words(self) -> str:
+        """See :class:`Kind`."""
+        return f"a mapping from {self.of} to their values, such as {{multimask: false}}"
+
+    def fits(self, value: object) -> bool:
+        """See :class:`Kind`."""
+        return isinstance(value, Mapping) and all(Text("").fits(name) for name in value)
+
+
 def listed(value: object) -> tuple[object, ...]:
     """The items of a list; none of what is no list."""
     return tuple(value) if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else ()

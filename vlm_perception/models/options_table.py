@@ -16,6 +16,7 @@ from vlm_perception.models.options_kinds import (
     Flag,
     FlagOrText,
     Kind,
+    Named,
     Number,
     OneOrMore,
     Template,
@@ -192,6 +193,15 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
             Text("regions or a promptable segmenter (name, hub id, folder)"),
             "regions",
             "where the crops come from, see [Two stages](#two-stages)",
+            boxes=True,
+        ),
+        Option(
+            "proposer_options",
+            Named("options"),
+            "none",
+            "those of the segmenter that proposes",
+            idle=("proposer", "regions"),
+            idle_default="regions",
             boxes=True,
         ),
         Option(

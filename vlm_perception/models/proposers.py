@@ -105,7 +105,7 @@ def load_proposer(checkpoint: Checkpoint, placement: Placement, options: Options
     Args:
         checkpoint: the towers', for what the user said about the network.
         placement: where a segmenter goes.
-        options: ``proposer`` and ``points_per_side``.
+        options: ``proposer``, ``proposer_options`` and ``points_per_side``.
 
     Raises:
         ModelError: it is no segmenter that takes points, or cannot be loaded.
@@ -117,7 +117,11 @@ def load_proposer(checkpoint: Checkpoint, placement: Placement, options: Options
     from vlm_perception.models.factory import build_segmenter
 
     segmenter = build_segmenter(
-        spec, device=placement.device, dtype=placement.dtype, offline=checkpoint.offline_choice
+        spec,
+        device=placement.device,
+        dtype=placement.dtype,
+        offline=checkpoint.offline_choice,
+        options=options.named("proposer_options"),
     )
     if not isinstance(segmenter, PromptableMasks):
         raise ModelError(

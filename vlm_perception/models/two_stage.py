@@ -127,6 +127,11 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> TwoS
     Raises:
         ModelError: one of them cannot be loaded, or is of another family.
     """
-    towers = load_image_text(checkpoint, placement, options)
+    proposer = load_proposer(checkpoint, placement, options)  # the smaller one first: a wrong name is found at once
+    try:
+        towers = load_image_text(checkpoint, placement, options)
+    except Exception:
+        proposer.close()
+        raise
     clip = str(checkpoint.config().get("model_type", "")) == "clip"
-    return TwoStage(checkpoint.name, towers, load_proposer(checkpoint, placement, options), options, threshold=0.5 if clip else 0.1)
+    return TwoStage(checkpoint.name, towers, proposer, options, threshold=0.5 if clip else 0.1)

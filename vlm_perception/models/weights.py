@@ -51,22 +51,29 @@ def refuse_partial(model: Any, report: Mapping[str, Any], name: str, *, allowed:
         )
 
 
-def compile_methods(model: Any, hot: Sequence[str], backend: object, name: str) -> None:
+def refuse_unknown_backend(backend: object, name: str) -> None:
+    """Hold the option ``compile`` of the model ``name`` against what ``torch.compile`` has; true is its default one.
+
+    Raises:
+        ModelError: there is no such backend.
+    """
+    if isinstance(backend, bool):
+        return
+    dynamo = import_torch()._dynamo  # noqa: SLF001
+    if backend not in dynamo.list_backends(exclude_tags=()):
+        known = ", ".join(dynamo.list_backends())
+        raise ModelError(f"'{name}': option 'compile' must be true, false or one of {known}, got {backend!r}")
+
+
+def compile_methods(model: Any, hot: Sequence[str], backend: object) -> None:
     """Replace methods of a model by compiled ones.
 
     Args:
         model: changed in place.
         hot: paths of methods from the model, e.g. "vision_model.forward".
         backend: true for the library's default one, or its name.
-        name: of the model, for the message.
-
-    Raises:
-        ModelError: there is no such backend.
     """
     torch = import_torch()
-    if backend is not True and backend not in torch._dynamo.list_backends(exclude_tags=()):  # noqa: SLF001
-        known = ", ".join(torch._dynamo.list_backends())  # noqa: SLF001
-        raise ModelError(f"'{name}': option 'compile' must be true, false or one of {known}, got {backend!r}")
     for path in hot:
         owner, _, method = path.rpartition(".")
         part = operator.attrgetter(owner)(model) if owner else model
