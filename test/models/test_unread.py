@@ -19,7 +19,7 @@ BOX = '{"bbox_2d": [0, 0, 500, 500], "label": "mug"}'
     [
         ("qwen3_vl", "I am sorry, I cannot help.", "'I am sorry, I cannot help.'"),
         ("qwen2_5_vl", "{", "truncated end"),
-        ("internvl", "there is no such thing", "no coordinates in"),
+        ("internvl", "there is no need to", "no coordinates in"),
         ("florence2", "sorry", "'sorry'"),
         ("florence2", "mug<loc_5><loc_6>", "left-over location tokens"),
         ("paligemma", "sorry", "no location tokens in 'sorry'"),
@@ -42,6 +42,8 @@ def test_unreadable_answers_are_told(writer_of, monkeypatch, kind, text, why):
     [
         ("qwen3_vl", "[]"),
         ("qwen3_vl", f"[{BOX}]"),
+        ("qwen3_vl", "There are no mugs in the image."),
+        ("internvl", "there is no such thing"),
         ("kosmos-2", " on<phrase> a table</phrase><object><patch_index_0000><patch_index_0033></object>"),
         ("kosmos-2", " on<phrase> a table</phrase><object><patch_index_00"),
     ],

@@ -13,7 +13,13 @@ from typing import Any, Final
 from vlm_perception.models.hub_cache import holds_tokenizer, lacks_tokenizer
 from vlm_perception.models.loading_errors import CheckpointError, explain, is_missing_package, listing
 from vlm_perception.models.runtime import Placement, import_torch, import_transformers
-from vlm_perception.models.weights import compile_methods, quantisation, refuse_partial, refuse_unknown_backend, to_device
+from vlm_perception.models.weights import (
+    compile_methods,
+    quantisation,
+    refuse_partial,
+    refuse_unknown_backend,
+    to_device,
+)
 from vlm_perception.types import ModelError
 
 _WITH_WORDS: Final = ("AutoTokenizer", "AutoProcessor")

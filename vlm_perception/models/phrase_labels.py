@@ -8,6 +8,7 @@ from typing import Final
 
 from vlm_perception.language.morphology import singular
 from vlm_perception.models.base import Unread
+from vlm_perception.models.denials import denied
 from vlm_perception.models.parsers.base import Parsed, Place, excerpt
 
 _ARTICLES: Final = frozenset({"a", "an", "the"})
@@ -15,6 +16,8 @@ _ARTICLES: Final = frozenset({"a", "an", "the"})
 _HARMLESS: Final = re.compile(
     r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for|dropped .*: it speaks of image"
 )
+# What a parser says of words without any place.
+_NO_PLACE: Final = re.compile("no coordinates in")
 _TOLD: Final = 3  # problems a message tells
 
 
@@ -59,7 +62,8 @@ def by_phrase(parsed: Parsed, phrases: Sequence[str]) -> tuple[list[tuple[str, P
 
     Returns:
         (phrase, box) in the order written; and what is missing: places that could not be read, points in place of boxes,
-        labels that fit several phrases alike, or none while a phrase is left without a box (it may be a synonym).
+        labels that fit several phrases alike, or none while a phrase is left without a box (it may be a synonym). A
+        plain "there is no mug" is an answer, and nothing is missing.
     """
     found: list[tuple[str, Place]] = []
     lost = list(losses(parsed.problems))
@@ -77,8 +81,10 @@ def by_phrase(parsed: Parsed, phrases: Sequence[str]) -> tuple[list[tuple[str, P
             strange[excerpt(place.label)] = None
     known = {phrase for phrase, _ in found}
     unread = [Unread(fits, why, partly=not known.isdisjoint(fits)) for fits, why in torn.items()]
-    if lost:
-        unread.insert(0, Unread(tuple(phrases), "; ".join(lost[:_TOLD]), partly=bool(found)))
+    absent = denied(parsed.text, phrases) if not parsed.places and all(map(_NO_PLACE.match, lost)) else ()
+    open_to_doubt = tuple(phrase for phrase in phrases if phrase not in absent)
+    if lost and open_to_doubt:
+        unread.insert(0, Unread(open_to_doubt, "; ".join(lost[:_TOLD]), partly=bool(found)))
     without = tuple(phrase for phrase in phrases if phrase not in known)
     if strange and without:
         labels = ", ".join(list(strange)[:_TOLD])
