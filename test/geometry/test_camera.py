@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_perception.geometry.camera import deproject, is_distorted, project, scale_intrinsics
+from vlm_perception.geometry.camera import deproject, is_distorted, project
 from vlm_perception.types import CameraIntrinsics, ImageError
 
 LENSES = {
@@ -90,17 +90,3 @@ def test_a_fisheye_with_five_coefficients_is_refused():
     camera = CameraIntrinsics(640, 480, 525.0, 525.0, 320.0, 240.0, "equidistant", (0.1,) * 5)
     with pytest.raises(ImageError, match="4 distortion coefficients, not 5"):
         project(np.array([[0.0, 0.0, 1.0]]), camera)
-
-
-@pytest.mark.parametrize("lens", LENSES)
-def test_a_resized_image_shows_the_same_point_at_the_resized_place(lens):
-    camera = make_camera(lens)
-    double = scale_intrinsics(camera, 1280, 960)
-    point = np.array([[0.2, 0.1, 1.5]])
-    # Pixel centres are at integers: pixel 0 of one image is pixels 0 and 1 of the other.
-    np.testing.assert_allclose(project(point, double), project(point, camera) * 2 + 0.5, atol=1e-9)
-
-
-def test_scaling_needs_sizes():
-    with pytest.raises(ImageError, match="0x480"):
-        scale_intrinsics(CameraIntrinsics(0, 480, 1.0, 1.0, 0.0, 0.0), 640, 480)

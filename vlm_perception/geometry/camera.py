@@ -7,7 +7,6 @@ after Kannala & Brandt, "A generic camera model and calibration method", PAMI 20
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -79,32 +78,6 @@ def deproject(
         slopes = _undistort(pixels.astype(np.float64), camera)
     xyz[:2] = slopes.T * depth
     return xyz.T
-
-
-def scale_intrinsics(camera: CameraIntrinsics, width: int, height: int) -> CameraIntrinsics:
-    """The same camera with its image resized to ``width`` x ``height``.
-
-    Pixel centres are at integers, so the image spans -0.5 ... width - 0.5, and that span is what scales.
-    Distortion coefficients live in the normalised image and stay as they are.
-
-    Raises:
-        ImageError: a size is not positive.
-    """
-    if min(width, height, camera.width, camera.height) <= 0:
-        raise ImageError(
-            f"cannot scale intrinsics from {camera.width}x{camera.height} to {width}x{height} px: "
-            "sizes must be positive; is camera_info filled in?"
-        )
-    scale_u, scale_v = width / camera.width, height / camera.height
-    return replace(
-        camera,
-        width=width,
-        height=height,
-        fx=camera.fx * scale_u,
-        fy=camera.fy * scale_v,
-        cx=(camera.cx + 0.5) * scale_u - 0.5,
-        cy=(camera.cy + 0.5) * scale_v - 0.5,
-    )
 
 
 def is_distorted(camera: CameraIntrinsics) -> bool:

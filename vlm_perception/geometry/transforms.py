@@ -2,25 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from vlm_perception.types import FloatArray, ObjectGeometry
-
-
-def compose(*transforms: FloatArray) -> FloatArray:
-    """``compose(T_a_b, T_b_c, ...)`` is ``T_a_...``; the identity when there is none."""
-    result = np.eye(4)
-    for transform in transforms:
-        result = result @ transform
-    return result
-
-
-def invert(T_a_b: FloatArray) -> FloatArray:
-    """``T_b_a`` of a rigid (4, 4) transform."""
-    R_b_a = T_a_b[:3, :3].T
-    return make_transform(R_b_a, -R_b_a @ T_a_b[:3, 3])
+from vlm_perception.types import FloatArray
 
 
 def make_transform(R_a_b: FloatArray, t_a_m: FloatArray) -> FloatArray:
@@ -105,28 +89,6 @@ def rotate_covariance(covariance: FloatArray, R_a_b: FloatArray) -> FloatArray:
     blocks = np.zeros((6, 6))
     blocks[:3, :3] = blocks[3:, 3:] = R_a_b
     return np.asarray(blocks @ covariance @ blocks.T)
-
-
-def transform_geometry(T_a_b: FloatArray, geometry: ObjectGeometry) -> ObjectGeometry:
-    """An object seen from another frame: a rigid body moves, its sizes stay.
-
-    Args:
-        T_a_b: (4, 4).
-        geometry: in frame ``b`` (usually the camera's optical frame).
-
-    Returns:
-        The same object in frame ``a``; its ``R_camera_object`` is then ``R_a_object``.
-    """
-    R_a_b = T_a_b[:3, :3]
-    return replace(
-        geometry,
-        points_m=transform_points(T_a_b, geometry.points_m),
-        center_m=transform_points(T_a_b, geometry.center_m),
-        R_camera_object=R_a_b @ geometry.R_camera_object,
-        covariance=rotate_covariance(geometry.covariance, R_a_b),
-        surface_point_m=transform_points(T_a_b, geometry.surface_point_m),
-        surface_centroid_m=transform_points(T_a_b, geometry.surface_centroid_m),
-    )
 
 
 def cross(a: FloatArray, b: FloatArray) -> FloatArray:

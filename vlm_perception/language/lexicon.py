@@ -17,7 +17,6 @@ ARTICLES: Final = _words("the a an")
 DEMONSTRATIVES: Final = _words("this that these those")
 POSSESSIVES: Final = _words("my your his her its our their")
 INDEFINITE: Final = _words("a an any some another either")
-UNIVERSAL: Final = _words("all every each")
 VAGUE_PLURAL: Final = _words("several many multiple various few")
 NUMBERS: Final[dict[str, int]] = {
     "zero": 0, "no": 0, "one": 1, "two": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "dozen": 12,
@@ -112,12 +111,6 @@ UNSEEN: Final = _words(
     "heaviest lightest heavier hottest coldest warmest oldest newest cheapest freshest softest hardest best worst strongest weakest "
     "sweetest dirtiest cleanest fullest emptiest older newer cheaper hotter colder softer harder better worse"
 )
-SIZE_KEYS: Final[dict[str, str]] = {
-    "big": "large", "large": "large", "huge": "large", "giant": "large", "enormous": "large", "small": "small",
-    "little": "small", "tiny": "small", "mini": "small", "miniature": "small", "tall": "tall", "short": "short",
-    "long": "long", "wide": "wide", "broad": "wide", "narrow": "narrow", "thin": "thin", "slim": "thin",
-    "thick": "thick", "fat": "thick",
-}  # fmt: skip
 
 BE: Final = _words("is are was were be being been")
 STANDS: Final = _words(

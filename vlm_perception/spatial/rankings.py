@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from vlm_perception.spatial.layout import FORWARD, RIGHT, UP, Extents
 from vlm_perception.spatial.measures import distance, extent
 from vlm_perception.types import FloatArray
-
-_KEYS: Final = frozenset(
-    "left right front back near far high low middle large small tall short wide narrow long thin thick distance".split()
-)
 
 
 def rank_values(
