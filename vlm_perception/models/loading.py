@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from vlm_perception.models.hub_cache import holds_tokenizer, lacks_tokenizer
 from vlm_perception.models.loading_errors import CheckpointError, explain, is_missing_package, listing
+from vlm_perception.models.quiet_loading import quiet_if_shipped
 from vlm_perception.models.runtime import Placement, import_torch, import_transformers
 from vlm_perception.models.weights import (
     compile_methods,
@@ -180,8 +181,9 @@ def load_weights(
         arguments["quantization_config"] = quantisation(checkpoint.name, bits, placement)
         arguments["device_map"] = {"": placement.device}
         arguments["dtype"] = getattr(torch, placement.dtype)
-    # Sizes that differ are reported too, then, instead of an error that names none.
-    model, report = checkpoint.load(auto_class, output_loading_info=True, ignore_mismatched_sizes=True, **arguments)
+    with quiet_if_shipped(checkpoint.location):
+        # Sizes that differ are reported too, then, instead of an error that names none.
+        model, report = checkpoint.load(auto_class, output_loading_info=True, ignore_mismatched_sizes=True, **arguments)
     parts = options.get("missing_weights") or ()
     allowed = (parts,) if isinstance(parts, str) else tuple(parts)
     refuse_partial(model, report, checkpoint.name, allowed=allowed, again=checkpoint.again())
