@@ -5,6 +5,7 @@ before and after it stays real.
 """
 
 import importlib
+import itertools
 import types
 
 import numpy as np
@@ -457,3 +458,40 @@ def test_out_of_memory_is_an_error_that_says_what_to_do(tiny_checkpoints):
 def test_half_precision_runs(tiny_checkpoints, kind):
     model = build_model(str(tiny_checkpoints(kind)), device="cpu", dtype="bf16", options={"max_new_tokens": 2})
     assert model.caption(image_of()).score > 0
+
+
+def write_letters(network, letters):
+    """Bend the network's scores, so that it writes "a" that often and then ends; returns the hook."""
+    end, letter = network.generation_config.eos_token_id, 4 + ord("a") - 32  # as tiny.char_tokenizer has it
+    step = itertools.count()
+
+    def bend(_module, _inputs, scores):
+        scores[..., end if next(step) >= letters else letter] += 1e4
+        return scores
+
+    return network.get_output_embeddings().register_forward_hook(bend)
+
+
+@pytest.mark.parametrize("forced", [True, False])
+@pytest.mark.parametrize("beams", [1, 3])
+def test_the_end_that_the_library_writes_at_the_limit_is_none_of_the_models(tiny_checkpoints, beams, forced):
+    """Florence-2's checkpoints say ``forced_eos_token_id``: the last token allowed is then always the end."""
+    options = {"max_new_tokens": 6, "num_beams": beams}
+    model = build_model(str(tiny_checkpoints("florence2")), device="cpu", options=options)
+    config = model._model.generation_config
+    assert config.forced_eos_token_id == config.eos_token_id
+    if not forced:
+        config.forced_eos_token_id = None
+    encoded = model._dialect.encode(image_of(), model._dialect.caption().prompt, model.placement)
+    for letters, last in ((50, "a"), (3, "</s>"), (4, "</s>")):
+        hook = write_letters(model._model, letters)
+        tokens = model._model.generate(**encoded.inputs, **model._arguments)[0]
+        hook.remove()
+        written = tokenizer_of(model).convert_ids_to_tokens(tokens[1:])
+        assert written == ["a"] * min(letters, 5) + ["</s>" if forced else last]
+        hook = write_letters(model._model, letters)
+        said = model.caption(image_of())
+        hook.remove()
+        assert said.text == "".join(written).removesuffix("</s>")
+        cut = "the answer was cut off at 6 tokens; raise max_new_tokens"
+        assert said.lost == ((cut,) if letters == 50 else ())

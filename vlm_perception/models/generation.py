@@ -16,7 +16,9 @@ class Generated:
     Attributes:
         tokens: (L,) ids as ``generate`` returns them; of decoder-only networks the prompt comes first.
         score: geometric mean of the probabilities of the answer's tokens, in [0, 1].
-        cut_off: it was ended by ``max_new_tokens`` and not by the network.
+        cut_off: it was ended by ``max_new_tokens`` and not by the network. Where the library writes the end token itself
+            at that limit (``forced_eos_token_id``), an answer of exactly that length counts as cut off: whether the
+            network would have ended there is not to be seen.
     """
 
     tokens: Any
@@ -42,7 +44,11 @@ def generate(
     with inference(placement):
         output = model.generate(**inputs, **arguments, output_scores=True, return_dict_in_generate=True)
     tokens = output.sequences[0]
-    return Generated(tokens, _score(name, model, output, placement), _cut_off(model, output, arguments["max_new_tokens"]))
+    start = 1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+    cut_off = len(output.scores) >= arguments["max_new_tokens"] and not _ended(
+        tokens[start:].tolist(), model.generation_config, arguments["max_new_tokens"]
+    )
+    return Generated(tokens, _score(name, model, output, placement), cut_off)
 
 
 def _score(name: str, model: Any, output: Any, placement: Placement) -> float:
@@ -55,10 +61,8 @@ def _score(name: str, model: Any, output: Any, placement: Placement) -> float:
     return float(finite.mean().exp().clamp(0.0, 1.0)) if len(finite) else 0.0
 
 
-def _cut_off(model: Any, output: Any, max_new_tokens: int) -> bool:
-    new = len(output.scores)
-    if new < max_new_tokens:
-        return False
-    ends = getattr(model.generation_config, "eos_token_id", None)
-    ends = ends if isinstance(ends, (list, tuple)) else [ends]
-    return not any(token in ends for token in output.sequences[0, -new:].tolist())
+def _ended(answer: list[int], config: Any, max_new_tokens: int) -> bool:
+    """Whether the network itself wrote an end token."""
+    ends = config.eos_token_id if isinstance(config.eos_token_id, (list, tuple)) else [config.eos_token_id]
+    forced = max_new_tokens - 1 if config.forced_eos_token_id is not None else None
+    return any(token in ends for index, token in enumerate(answer) if index != forced)
