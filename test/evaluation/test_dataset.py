@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import recordings
 
 from vlm_perception.evaluation.dataset import DatasetError, load_rgbd_rec, write_rgbd_rec
 from vlm_perception.evaluation.synthetic import table_scene
 from vlm_perception.types import ImageError
 
 from .conftest import BOXES, EXPRESSIONS
-
-DEV = Path(__file__).parents[3] / "shared" / "rgbd_rec_dev"
 
 
 @pytest.fixture
@@ -195,10 +194,10 @@ def test_invalid_depth_is_written_as_none(tmp_path):
     assert written.frames[0].load().depth_m[0, :3].tolist() == [0, 0, 0]
 
 
-@pytest.mark.skipif(not DEV.is_dir(), reason="needs rgbd_rec_dev")
-def test_the_shared_dev_set():
-    dev = load_rgbd_rec(DEV)
-    meta = json.loads((DEV / "meta.json").read_text())
+@recordings()
+def test_recordings_are_what_they_say(folder):
+    dev = load_rgbd_rec(folder)
+    meta = json.loads((folder / "meta.json").read_text())
     assert (len(dev.frames), len(dev.expressions)) == (meta["frames"], meta["expressions"])
     for frame in dev.frames[:3]:
         for instance in frame.instances:

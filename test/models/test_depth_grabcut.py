@@ -1,12 +1,12 @@
 """Masks without weights, looked at one kind of trouble at a time."""
 
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recordings import recordings
 
 from vlm_perception.evaluation.dataset import load_rgbd_rec
 from vlm_perception.evaluation.metrics import mask_iou
@@ -15,8 +15,6 @@ from vlm_perception.models.base import Segmenter
 from vlm_perception.models.depth_evidence import depth_evidence
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 
-DEV = Path(__file__).parents[3] / "shared" / "rgbd_rec_dev"
-RECORDING = Path(__file__).parents[2] / "vlm_perception" / "assets" / "recordings" / "libero_90"
 TABLE_RGB = (176, 160, 138)
 
 
@@ -237,10 +235,8 @@ def test_the_same_input_gives_the_same_mask(segmenter):
 
 
 @pytest.mark.parametrize("noise", [False, True], ids=["clean", "noisy"])
-@pytest.mark.parametrize("folder", [RECORDING, DEV], ids=["recording", "dev"])
+@recordings()
 def test_libero_things_in_their_true_boxes(segmenter, folder, noise):
-    if not (folder / "meta.json").is_file():
-        pytest.skip(f"needs {folder.name}")
     ious = []
     for frame in load_rgbd_rec(folder).frames:
         images = frame.load()
