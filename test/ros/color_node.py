@@ -15,7 +15,7 @@ import numpy as np
 from vlm_perception.models import factory
 from vlm_perception.models.base import Capabilities, GroundedText, Mention
 from vlm_perception.ros import model_slot, perception_node
-from vlm_perception.types import Detection
+from vlm_perception.types import Detection, ModelError
 
 # What the scenes of this folder's tests are painted with.
 COLORS = {"red": (210, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 210)}
@@ -49,6 +49,13 @@ class ColorModel:
                 box = (float(x), float(y), float(x + width), float(y + height))
                 found += [Detection(p, p, 0.9, box) for p in phrases if p in ("cube", f"{color} cube")]
         return found
+
+
+class BrokenModel(ColorModel):
+    """Fails on every image, the blank one of the warm-up too, as half precision that overflows does."""
+
+    def detect(self, images_rgb, phrases, *, threshold=None):
+        raise ModelError("the scores are NaN")
 
 
 class TellingModel(ColorModel):
@@ -126,6 +133,8 @@ def build_model(spec: str, **options):
         return ColorModel(spec, delay_s=float(argument))
     if name == "raises":
         return ColorModel(spec, raises=True)
+    if name == "fails-at-once":
+        return BrokenModel(spec)
     if name == "loads-slowly":
         time.sleep(float(argument))
         return ColorModel(spec)

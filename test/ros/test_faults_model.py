@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("rclpy")
+from diagnostic_msgs.msg import DiagnosticStatus
 from perception_harness import status
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters
@@ -39,6 +40,22 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one(seeing, name):
     seeing.wait(lambda: (d := seeing.diagnostic("model")) and d.message == "'slow:0.01' is ready")
 
 
+def test_a_model_that_loads_and_fails_at_its_first_image_leaves_the_old_one(seeing):
+    assert seeing.set(model="fails-at-once") == [(True, "")]
+    result = seeing.say("the red cube")
+    assert status(result) is Status.MODEL_ERROR
+    assert "Model 'fails-at-once' was loaded, but failed on the blank image" in result.message
+    assert "scores are NaN" in result.message
+    assert "'colors' is still loaded" in result.message
+    seeing.received["diagnostics"].clear()
+    seeing.wait(lambda: (d := seeing.diagnostic("model")) and "scores are NaN" in d.message)
+    assert seeing.diagnostic("model").level == DiagnosticStatus.ERROR
+    result = seeing.say("the red cube")
+    assert (status(result), result.model) == (Status.SUCCEEDED, "colors")
+    seeing.set(model="colors")
+    seeing.wait(lambda: (d := seeing.diagnostic("model")) and d.message == "'colors' is ready")
+
+
 def test_a_segmenter_that_cannot_be_loaded(seeing):
     seeing.set(segmenter="no-such-segmenter")
     result = seeing.say("the red cube")
@@ -60,9 +77,8 @@ def test_options_of_the_segmenter_are_a_parameter(seeing):
 
 
 def test_a_model_that_is_swapped_in_is_warmed_up(seeing):
-    """The first command is its second call."""
+    """The first command is its second call, even one that was waiting while the model was loaded."""
     seeing.set(model="tells")
-    seeing.wait(lambda: (d := seeing.diagnostic("model")) and d.message == "'tells' is ready")
     (target,) = seeing.say("the red cube").targets
     assert target.label.startswith("call 2 ")
     seeing.set(model="colors")

@@ -27,6 +27,8 @@ def test_inactive_says_so(seeing):
 
 def test_commands_that_wait_are_answered_when_the_node_is_deactivated(seeing):
     seeing.set(model="slow:0.5")
+    assert status(seeing.say("the red cube")) is Status.SUCCEEDED
+    seeing.received["result"].clear()
     for _ in range(5):
         seeing.publish_command("the red cube")
     time.sleep(0.3)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("rclpy")
-from cube_scene import ColorModel
+import numpy as np
 
-from vlm_perception.models.base import Capabilities
-from vlm_perception.pipeline import Pipeline
+from vlm_perception.models.base import Capabilities, GroundedText
 from vlm_perception.ros import model_slot
 from vlm_perception.ros.model_slot import ModelSlot
 from vlm_perception.ros.parameters import Settings
@@ -39,19 +38,27 @@ def test_options_reach_the_segmenter():
 
 
 class Part:
-    """A model or segmenter that counts what is done to it."""
+    """A model or segmenter that counts what is done to it; in use, one with "raises" in its name fails."""
 
     def __init__(self, name):
-        self.name, self.closed, self.calls = name, 0, 0
-        self.capabilities = Capabilities(detects=True)
+        self.name, self.closed, self.calls = name, 0, []
+        self.capabilities = Capabilities(points=True) if "points" in name else Capabilities(detects=True)
 
     def detect(self, images_rgb, phrases, *, threshold=None):
-        self.calls += 1
-        return [[] for _ in images_rgb]
+        return self._work("detect", *images_rgb) or [[] for _ in images_rgb]
 
     def segment(self, image_rgb, boxes_xyxy, *, depth_m=None):
-        self.calls += 1
-        return []
+        return self._work("segment", image_rgb) or []
+
+    def point(self, image_rgb, phrase):
+        return self._work("point", image_rgb) or GroundedText("")
+
+    def _work(self, what, *images_rgb):
+        assert not self.closed
+        assert all(image.shape == (480, 640, 3) and image.dtype == np.uint8 for image in images_rgb)
+        self.calls.append((what, len(images_rgb)))
+        if "raises" in self.name:
+            raise ModelError("NaN scores in float16") if "model-error" in self.name else RuntimeError("caught fire")
 
     def close(self):
         self.closed += 1
@@ -113,28 +120,73 @@ def test_a_half_that_fails_leaves_the_other_as_it_was(built):
 def test_only_what_is_new_is_warmed_up(built):
     slot = ModelSlot()
     slot.use(Settings(model="a", segmenter="s"))
-    slot.warm_up()
-    slot.warm_up()
-    assert [part.calls for part in built] == [1, 1]
+    assert [part.calls for part in built] == [[("segment", 1)], [("detect", 1)]]
+    slot.use(Settings(model="a", segmenter="s", score_threshold=0.5))
     slot.use(Settings(model="a", segmenter="t"))
-    slot.warm_up()
-    assert [part.calls for part in built] == [1, 1, 1]
-    slot.warm_up(2)
-    assert [part.calls for part in built] == [1, 2, 1], "another batch is another shape of the model's"
+    slot.use(Settings(model="b", segmenter="t"))
+    assert [part.name for part in built] == ["s", "a", "t", "b"]
+    assert all(len(part.calls) == 1 for part in built)
 
 
-@pytest.mark.parametrize("images", [1, 3])
-def test_warm_up_runs_the_batch_that_commands_will_have(images):
-    calls = []
+def test_warm_up_runs_the_batch_that_commands_will_have(built):
+    ModelSlot().use(Settings(model="a", segmenter="s", cameras=("front", "wrist", "top")))
+    assert [part.calls for part in built] == [[("segment", 1)], [("detect", 3)]]
 
-    class Counting(ColorModel):
-        def detect(self, images_rgb, phrases, *, threshold=None):
-            calls.append([image.shape for image in images_rgb])
-            return super().detect(images_rgb, phrases, threshold=threshold)
 
+def test_a_model_that_only_points_is_warmed_up_too(built):
     slot = ModelSlot()
-    slot.warm_up(images)
-    assert not calls, "there is no model yet"
-    slot.pipeline = Pipeline(Counting(), None)
-    slot.warm_up(images)
-    assert calls == [[(480, 640, 3)] * images]
+    slot.use(Settings(model="points", segmenter="none"))
+    assert built[-1].calls == [("point", 1)]
+    with pytest.raises(ModelError, match="Model 'points-raises' was loaded, but failed .*RuntimeError: caught fire"):
+        slot.use(Settings(model="points-raises", segmenter="none"))
+    assert slot.name == "points"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "role", "reason"),
+    [
+        ({"model": "raises"}, "Model", "RuntimeError: caught fire"),
+        ({"model": "model-error-raises"}, "Model", "NaN scores in float16"),
+        ({"segmenter": "raises"}, "Segmenter", "RuntimeError: caught fire"),
+        ({"model": "raises", "segmenter": "t"}, "Model", "RuntimeError: caught fire"),
+        ({"model": "b", "segmenter": "raises"}, "Segmenter", "RuntimeError: caught fire"),
+    ],
+)
+def test_what_fails_in_use_does_not_take_the_place_of_what_works(built, wanted, role, reason):
+    """As out of memory in the first forward pass, or half precision that overflows: loading says nothing of it."""
+    slot = ModelSlot()
+    slot.use(Settings(model="a", segmenter="s"))
+    before = slot.pipeline
+    with pytest.raises(ModelError) as raised:
+        slot.use(Settings(**{"model": "a", "segmenter": "s"} | wanted))
+    name = wanted[role.lower()]
+    assert str(raised.value) == (
+        f"{role} '{name}' was loaded, but failed on the blank image that it was tried with: {reason}"
+    )
+    assert raised.value.__cause__ is None and raised.value.__context__ is None, "it would hold the call's tensors"
+    assert slot.pipeline is before
+    assert [part.closed for part in built] == [0, 0] + [1] * (len(built) - 2)
+    assert (slot.failure, slot.loading, slot.name) == (str(raised.value), "", "a")
+    said = slot.take_failure()
+    assert reason in said and f"set the parameter '{role.lower()}'" in said and "'a' is still loaded" in said
+    assert not slot.take_failure(), "said once"
+    assert slot.use(Settings(model="a", segmenter="s")) == "", "set back: nothing was lost"
+    assert not slot.failure
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [({"model": "raises"}, {"model": "a"}), ({"segmenter": "raises"}, {"segmenter": "s"})],
+)
+def test_the_first_model_fails_in_use(built, wrong, right):
+    """No other can answer, so every command is told why, until the parameter is set right."""
+    slot = ModelSlot()
+    rest = {"model": "a", "segmenter": "s"}
+    with pytest.raises(ModelError, match="was loaded, but failed on the blank image"):
+        slot.use(Settings(**rest | wrong))
+    assert slot.pipeline is None
+    assert all(part.closed == 1 for part in built)
+    for _ in range(3):
+        assert "caught fire" in slot.take_failure()
+    slot.use(Settings(**rest | right))
+    assert slot.name == "a" and not slot.take_failure()

@@ -13,15 +13,16 @@ from perception_harness import COLOR_NODE, REAL_NODE, NodeProcess, status
 from vlm_perception.types import Status
 
 
-def test_a_first_model_that_cannot_be_loaded(start_node, session_harness):
-    """From the real executable: the node comes up, says what is wrong, and works once it is mended."""
-    node = start_node(COLOR_NODE, "model:=no-such-model")
+@pytest.mark.parametrize("model", ["no-such-model", "fails-at-once"])
+def test_a_first_model_that_cannot_be_loaded_or_run(start_node, session_harness, model):
+    """The node comes up, says what is wrong, and works once it is mended."""
+    node = start_node(COLOR_NODE, f"model:={model}")
     harness = session_harness
     harness.camera.running = True
     for _ in range(2):
         result = harness.say("the red cube")
         assert status(result) is Status.MODEL_ERROR
-        assert "no-such-model" in result.message
+        assert model in result.message
     harness.set(model="colors")
     assert status(harness.say("the red cube")) is Status.SUCCEEDED
     assert node.interrupt() == 0

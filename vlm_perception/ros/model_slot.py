@@ -1,10 +1,11 @@
-"""The model in use: loaded and swapped by the worker, the old one kept when the new one fails."""
+"""The model in use: loaded, tried and swapped by the worker, the old one kept when the new one fails."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from vlm_perception.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from vlm_perception.models.base import GroundingModel, Segmenter
+    from vlm_perception.models.base import GroundingModel, Segmenter, VisionLanguageModel
     from vlm_perception.ros.parameters import Settings
 
 _Model = TypeVar("_Model")
@@ -42,11 +43,12 @@ class _Half:
 class ModelSlot:
     """At most one pipeline, what it was built from, and what went wrong. Used by the worker's thread only.
 
-    Of its two models only the one that is to change is built anew; the old one is let go when the new one is there.
+    Of its two models only the one that is to change is built anew. It is warmed up before it takes the old one's place,
+    which is let go only then: a model that loads and cannot run is as bad as one that cannot be loaded.
 
     Attributes (read by the diagnostics):
         pipeline: None until a model was loaded.
-        loading: what is being loaded, else "".
+        loading: what is being loaded or warmed up, else "".
         failure: why the model that the parameters name is not in use, else "".
     """
 
@@ -58,7 +60,6 @@ class ModelSlot:
         self._built: tuple[_Half, _Half] | None = None
         self._unreported = False
         self._failed = "model"
-        self._warm: tuple[object, object, int] | None = None
 
     @property
     def name(self) -> str:
@@ -66,47 +67,28 @@ class ModelSlot:
         return self.pipeline.model.name if self.pipeline is not None else ""
 
     def use(self, settings: Settings) -> str:
-        """Make the pipeline what the parameters say; cheap when it already is.
+        """Make the pipeline what the parameters say, ready for the first command; cheap when it already is.
 
         Returns:
             What was loaded anew, in words; "" for nothing.
 
         Raises:
-            ModelError: it cannot be loaded; what was loaded before stays in use.
+            ModelError: it cannot be loaded, or fails even on a blank image; what was loaded before stays in use.
         """
         where = (settings.device, settings.dtype)
         wanted = (
             _Half(settings.model, settings.model_options, *where),
             _Half(settings.segmenter, settings.segmenter_options, *where),
         )
-        loaded = self._load(*wanted) if self.pipeline is None or wanted != self._built else ""
+        # A command brings one image a camera, and what a GPU prepares depends on the size of the batch. The cameras'
+        # names do not change while a model is here: they are read at configure, and cleanup frees it.
+        images = len(settings.cameras) or 1
+        loaded = self._load(*wanted, images) if self.pipeline is None or wanted != self._built else ""
         self.failure, self._unreported = "", False
         if self.pipeline is not None:
             threshold = settings.score_threshold if settings.score_threshold >= 0 else None
             self.pipeline.settings = PipelineSettings(score_threshold=threshold)
         return loaded
-
-    def warm_up(self, images: int = 1) -> None:
-        """One throw-away detection and mask, so that the first command does not pay for lazy initialisation.
-
-        Nothing is done twice: after a swap only what is new is warmed up.
-
-        Args:
-            images: how many a command will have: what a GPU prepares depends on the size of the batch.
-
-        Raises:
-            ModelError: a model fails even on a blank image.
-        """
-        if self.pipeline is None:
-            return
-        model, segmenter = self.pipeline.model, self.pipeline.segmenter
-        warm_model, warm_segmenter, warm_images = self._warm or (None, None, 0)
-        blank = np.full(_WARM_UP_SIZE, 127, np.uint8)
-        if model.capabilities.detects and (model is not warm_model or images != warm_images):
-            model.detect([blank] * images, ["box"], threshold=0.99)
-        if segmenter is not None and segmenter is not warm_segmenter:
-            segmenter.segment(blank, [_WARM_UP_BOX])
-        self._warm = (model, segmenter, images)
 
     def take_failure(self) -> str:
         """Why the asked-for model is not in use, once per failure while an older one can answer, always otherwise."""
@@ -122,14 +104,14 @@ class ModelSlot:
 
     def close(self) -> None:
         """Free the memory."""
-        pipeline, self.pipeline, self._built, self._warm = self.pipeline, None, None, None
+        pipeline, self.pipeline, self._built = self.pipeline, None, None
         self.failure, self._unreported = "", False
         if pipeline is not None:
             _close(pipeline.model)
             _close(pipeline.segmenter)
 
-    def _load(self, model_half: _Half, segmenter_half: _Half) -> str:
-        """Load what is not as it is wanted; says what that was."""
+    def _load(self, model_half: _Half, segmenter_half: _Half, images: int) -> str:
+        """Load and warm up what is not as it is wanted; says what that was."""
         started = time.monotonic()
         old, built = self.pipeline, self._built or (None, None)
         keep_model = old is not None and model_half == built[0]
@@ -137,17 +119,19 @@ class ModelSlot:
         segmenter: Segmenter | None = None
         try:
             # The smaller one first, so that what is wrong with it is said at once.
-            self._failed, self.loading = "segmenter", segmenter_half.name
-            segmenter = old.segmenter if old is not None and keep_segmenter else segmenter_half.build(build_segmenter)
-            self._failed, self.loading = "model", model_half.name
-            model: GroundingModel = old.model if old is not None and keep_model else model_half.build(build_model)
-        except Exception as error:  # noqa: BLE001 -- a model's code is not ours, and the node has to outlive it
-            reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+            if old is not None and keep_segmenter:
+                segmenter = old.segmenter
+            else:
+                segmenter = self._new("segmenter", segmenter_half, build_segmenter, _warm_up_segmenter)
+            if old is not None and keep_model:
+                model: GroundingModel = old.model
+            else:
+                model = self._new("model", model_half, build_model, partial(_warm_up_model, images=images))
+        except ModelError as error:
             if not keep_segmenter:
                 _close(segmenter)
-            what = f"{self._failed.capitalize()} '{self.loading}'"
-            self.failure, self._unreported = f"{what} could not be loaded: {reason}", True
-            raise ModelError(self.failure) from error
+            self.failure, self._unreported = str(error), True
+            raise
         finally:
             self.loading = ""
         self.pipeline, self._built = Pipeline(model, segmenter), (model_half, segmenter_half)
@@ -162,8 +146,44 @@ class ModelSlot:
         words = " and ".join(anew)
         return words[:1].upper() + words[1:]
 
+    def _new(self, role: str, half: _Half, build: Callable[..., _Model], warm_up: Callable[[_Model], None]) -> _Model:
+        """Build and warm up one of the two.
 
-def _close(part: GroundingModel | Segmenter | None) -> None:
+        Raises:
+            ModelError: it names what failed; nothing of it is left.
+        """
+        self._failed, self.loading = role, half.name
+        part: _Model | None = None
+        problem = "could not be loaded"
+        try:
+            part = half.build(build)
+            problem = "was loaded, but failed on the blank image that it was tried with"
+            warm_up(part)
+        except Exception as error:  # noqa: BLE001 -- a model's code is not ours, and the node has to outlive it
+            reason = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        else:
+            return part
+        # Outside of the handler, since what was raised holds the tensors of the call that failed.
+        _close(part)
+        raise ModelError(f"{role.capitalize()} '{half.name}' {problem}: {reason}")
+
+
+def _warm_up_model(model: GroundingModel, images: int) -> None:
+    """One throw-away detection, so that the first command does not pay for lazy initialisation, nor finds it broken."""
+    blank = np.full(_WARM_UP_SIZE, 127, np.uint8)
+    if model.capabilities.detects:
+        model.detect([blank] * images, ["box"], threshold=0.99)
+    elif model.capabilities.points:
+        cast("VisionLanguageModel", model).point(blank, "box")
+
+
+def _warm_up_segmenter(segmenter: Segmenter | None) -> None:
+    """One throw-away mask."""
+    if segmenter is not None:
+        segmenter.segment(np.full(_WARM_UP_SIZE, 127, np.uint8), [_WARM_UP_BOX])
+
+
+def _close(part: object) -> None:
     close = getattr(part, "close", None)
     if close is not None:
         close()

@@ -53,7 +53,10 @@ _STOP_S = 1.0
 
 
 class PerceptionNode(LifecycleNode):
-    """See DESIGN.md section 4 and the README for its interface."""
+    """Commands in, things with boxes, masks and poses out; README lists its topics, services, action and parameters.
+
+    It answers while it is active. Loading a model takes its time and is no part of a transition: commands wait for it.
+    """
 
     def __init__(self, node_name: str = "vlm_perception", **options: Any) -> None:
         """Declare parameters and offer the interface; images and model come with ``configure``.
@@ -101,10 +104,10 @@ class PerceptionNode(LifecycleNode):
     # ----------------------------------------------------------------- lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the cameras and start loading the model.
+        """Subscribe to the cameras and start loading the model, which is warmed up with it.
 
-        A model that cannot be loaded does not fail the transition: commands are then answered MODEL_ERROR with the
-        reason, and setting the parameter right mends it.
+        A model that cannot be loaded, or fails in its warm-up, does not fail the transition: commands are then answered
+        MODEL_ERROR with the reason, and setting the parameter right mends it.
         """
 
         def configure() -> None:
@@ -115,11 +118,11 @@ class PerceptionNode(LifecycleNode):
         return self._transition("configure", "inactive", configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start answering; the model is warmed up first."""
+        """Start answering; the model has been warm since it was loaded, or commands wait until it is."""
 
         def activate() -> None:
-            self._worker.submit(Job(self._warm_up, countable=False))
             self._active = True
+            self._worker.wake()
 
         return self._transition("activate", "active", activate)
 
@@ -342,15 +345,7 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().error(f"{error}{kept}")
         else:
             if loaded:
-                self.get_logger().info(f"{loaded} loaded in {self._slot.load_s:.1f} s.")
-            if loaded and self._active:  # behind the commands that wait already: for them it comes too late
-                self._worker.submit(Job(self._warm_up, countable=False))
-
-    def _warm_up(self) -> None:
-        try:
-            self._slot.warm_up(len(self._settings.cameras) or 1)
-        except ModelError as error:
-            self.get_logger().error(f"Warm-up failed: {error}")
+                self.get_logger().info(f"{loaded} loaded and warmed up in {self._slot.load_s:.1f} s.")
 
     def _on_worker_error(self, what: str, error: BaseException) -> None:
         if self.context.ok():  # while shutting down, publishing fails, and nobody is left to tell

@@ -84,11 +84,6 @@ class Worker:
         with self._condition:
             return sum(job.countable for job in self._jobs)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether :meth:`stop` was called; long work asks this."""
-        return self._stopping
-
     def stop(self, timeout_s: float) -> bool:
         """Drop what waits, let the running job finish; false when it has not within ``timeout_s``."""
         with self._condition:
