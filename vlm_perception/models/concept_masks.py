@@ -17,7 +17,7 @@ from vlm_perception.models.boxes import clip_boxes
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
 from vlm_perception.models.network_images import NetworkImage, stretching
 from vlm_perception.models.options import Options
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import (
     Placement,
     free_memory,
@@ -75,7 +75,7 @@ class ConceptMasks:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
-        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         lowest = self._threshold if threshold is None else threshold
         results: list[list[Detection]] = []
         for image in images_rgb:
@@ -121,7 +121,7 @@ class ConceptMasks:
         """The phrase's text features and their mask; those seen before come from the cache."""
         if phrase not in self._texts:
             tokens = self._tokenizer(
-                [clean_phrase(phrase)],
+                [head_phrase(phrase)],
                 padding="max_length",
                 truncation=True,
                 max_length=_TOKENS,

@@ -24,7 +24,7 @@ from vlm_perception.models.loading import (
 )
 from vlm_perception.models.options import Options
 from vlm_perception.models.options_check import check_options
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import Placement, free_memory, import_transformers, refuse_nan, split_on_oom
 from vlm_perception.types import Detection, ModelError
 
@@ -104,7 +104,7 @@ class DetectionHeadModel:
         self._capabilities = capabilities
         self._threshold = threshold
         self._phrase_thresholds = {
-            clean_phrase(phrase).lower(): value for phrase, value in options.by_phrase("phrase_thresholds").items()
+            head_phrase(phrase).lower(): value for phrase, value in options.by_phrase("phrase_thresholds").items()
         }
         self._nms_iou = options.number("nms_iou", 0.5, low=0.0, high=1.0)
         self._nms_containment = options.number("nms_containment", 1.0, low=0.0, high=1.0)
@@ -134,7 +134,7 @@ class DetectionHeadModel:
         if head is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
         results: list[list[Detection]] = [[] for _ in images_rgb]
-        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         if not asked:
             return results
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -168,7 +168,7 @@ class DetectionHeadModel:
     ) -> list[Detection]:
         refuse_nan(output.scores, self._name, self.placement)
         lowest = self._threshold if threshold is None else threshold
-        limits = [self._phrase_thresholds.get(clean_phrase(p).lower(), lowest) for p in phrases]
+        limits = [self._phrase_thresholds.get(head_phrase(p).lower(), lowest) for p in phrases]
         return detections_from_output(
             output,
             phrases,
@@ -285,4 +285,4 @@ def _vocabulary(words: object) -> frozenset[str] | None:
     """Every single word of a list of words or phrases, lower-case; None for no list."""
     if not isinstance(words, (list, tuple)):
         return None
-    return frozenset(word for phrase in words for word in clean_phrase(str(phrase)).lower().split())
+    return frozenset(word for phrase in words for word in head_phrase(str(phrase)).lower().split())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vlm_perception.models.base import Heatmap, RgbImage
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import import_torch
 from vlm_perception.types import CommandError, ModelError
 
@@ -20,7 +20,7 @@ def check_request(image_rgb: RgbImage, phrase: str) -> None:
         CommandError: nothing is left of the phrase.
         ModelError: the image is not (H, W, 3) uint8.
     """
-    if not clean_phrase(phrase):
+    if not head_phrase(phrase):
         raise CommandError("a heatmap is of a phrase, and the phrase is empty")
     if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8 or 0 in image_rgb.shape:
         raise ModelError(f"the image must be (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}")

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import Placement, import_torch, inference
 
 _CACHED = 1024
@@ -52,7 +52,7 @@ class PhraseEmbeddings:
         torch = import_torch()
         missing = [phrase for phrase in dict.fromkeys(phrases) if phrase not in self._cache]
         if missing:
-            texts = [template.format(clean_phrase(p).lower()) for p in missing for template in self._templates]
+            texts = [template.format(head_phrase(p).lower()) for p in missing for template in self._templates]
             tokens = self._tokenizer(
                 texts, padding="max_length", truncation=True, max_length=self._max_tokens, return_tensors="pt"
             ).to(self._placement.device)

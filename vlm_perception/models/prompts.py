@@ -1,21 +1,67 @@
-"""Phrases as each detection head wants to read them. Pure functions."""
+"""Words of the user as models want to read them: those that write, and detection heads. Pure functions."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
+from typing import Final
 
 # They carry nothing about the thing; a head need not light up on them.
 FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "and", "with", "in", "on", "or", "for"})
+# What people put around a phrase: sentence marks and quotes, in the scripts of the models' languages.
+_AROUND: Final = (
+    " .,:;!?'\"`\u00b4\u2026\u00a1\u00bf\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a\u00ab\u00bb"
+    "\u3001\u3002\u300c\u300d\u300e\u300f\uff01\uff0c\uff0e\uff1a\uff1b\uff1f\u060c\u061b\u061f"
+)
+_JOINERS: Final = "\u200c\u200d"  # invisible, but letters of some scripts are wrong without them
+
+
+def one_line(text: str) -> str:
+    r"""Single spaces, no control characters, nothing invisible, nothing that is no character.
+
+    >>> one_line("what is\n\x07this\u200b?")
+    'what is this?'
+    """
+    seen = []
+    for character in text:
+        kind = unicodedata.category(character)
+        if kind == "Cc":
+            seen.append(" ")
+        elif kind not in ("Cf", "Cs") or character in _JOINERS:
+            seen.append(character)
+    return " ".join("".join(seen).split())
 
 
 def clean_phrase(phrase: str) -> str:
-    r"""One line, single spaces, no characters that a head reads as the end of a phrase.
+    r"""A phrase for a model that writes: one line, without the marks and quotes around it.
 
-    >>> clean_phrase(" Dr. Pepper\ncan? ")
-    'Dr Pepper can'
+    Within it, the double quotes and semicolons by which prompts tell phrases apart are no longer that.
+
+    >>> clean_phrase(' "The 1.5 l bottle,\nDr. Pepper!" ')
+    'The 1.5 l bottle, Dr. Pepper'
+    >>> clean_phrase('the 13" screen')
+    "the 13'' screen"
     """
-    return " ".join(re.sub(r"[.?!;\x00-\x1f]+", " ", phrase).split())
+    line = one_line(phrase).rstrip(_AROUND)
+    words = line.lstrip(_AROUND)
+    if words[:1].isdigit() and line.removesuffix(words).endswith("."):  # ".5 l bottle"
+        words = "." + words
+    return one_line(words.replace(";", " ").replace('"', "''"))
+
+
+def head_phrase(phrase: str) -> str:
+    r"""A phrase for a detection head: one line, no brackets, and no marks but the points of numbers.
+
+    >>> head_phrase(" Dr. Pepper\ncan? 1.5 l")
+    'Dr Pepper can 1.5 l'
+    """
+    return one_line(re.sub(r"[?!;<>{}|\[\]]|\.(?!(?<=\d\.)\d)", " ", phrase))
+
+
+def caption_phrase(phrase: str) -> str:
+    """A phrase for the text of Grounding DINO, in which every full stop ends a phrase, that of a number as well."""
+    return one_line(head_phrase(phrase).replace(".", " ")).lower()
 
 
 def grounding_caption(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
@@ -26,7 +72,7 @@ def grounding_caption(phrases: Sequence[str]) -> tuple[str, list[tuple[int, int]
     Returns:
         The caption, and for each phrase its ``(start, end)`` in characters, end exclusive.
     """
-    parts = [clean_phrase(phrase).lower() for phrase in phrases]
+    parts = [caption_phrase(phrase) for phrase in phrases]
     spans: list[tuple[int, int]] = []
     start = 0
     for part in parts:

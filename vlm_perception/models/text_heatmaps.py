@@ -16,7 +16,7 @@ from vlm_perception.models.heatmaps import check_request, over_image
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.phrase_embeddings import PhraseEmbeddings
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import (
     Placement,
     free_memory,
@@ -76,7 +76,7 @@ class TextHeatmaps:
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
-        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         if not asked or not len(images_rgb):
             return [[] for _ in images_rgb]
         lowest = self._threshold if threshold is None else threshold

@@ -17,7 +17,7 @@ from vlm_perception.models.heatmaps import check_request, over_image
 from vlm_perception.models.image_text import ImageText, load_image_text
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.proposers import PointProposer, Proposer, load_proposer
 from vlm_perception.models.runtime import Placement, free_memory, refuse_nan, split_on_oom
 from vlm_perception.types import Detection, ModelError
@@ -69,7 +69,7 @@ class TwoStage:
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
         self._open()
-        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         if not asked:
             return [[] for _ in images_rgb]
         lowest = self._threshold if threshold is None else threshold

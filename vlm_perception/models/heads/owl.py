@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, to_numpy
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import import_torch, inference
 
 _CACHED_PHRASES = 1024
@@ -47,7 +47,7 @@ class OwlHead:
         torch = import_torch()
         missing = [p for p in dict.fromkeys(phrases) if p not in self._embeddings]
         if missing:
-            prompts = [t.format(clean_phrase(p)) for p in missing for t in self._templates]
+            prompts = [t.format(head_phrase(p)) for p in missing for t in self._templates]
             text = self._parts.tokenizer(
                 prompts, padding="max_length", truncation=True, max_length=self._max_tokens, return_tensors="pt"
             ).to(self._parts.placement.device)
