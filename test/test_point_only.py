@@ -13,7 +13,7 @@ from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.models.base import Capabilities, GroundedText, Mention
 from vlm_perception.models.depth_grabcut import DepthGrabCut
 from vlm_perception.pipeline import Pipeline, PipelineSettings
-from vlm_perception.pointed import detections_of_points
+from vlm_perception.point_detections import detections_of
 from vlm_perception.types import Answer, MaskProposal, Status
 
 # Not in the order from left to right, as a model may say them.
@@ -200,7 +200,7 @@ def things(*masks):
 
 def test_two_points_on_one_region_are_two_things() -> None:
     whole = square(10, 50)
-    first, second = detections_of_points([("cube", points((15, 10), (45, 10)))], (60, 20), things(whole, whole))
+    first, second = detections_of([("cube", points((15, 10), (45, 10)))], (60, 20), things(whole, whole))
     assert (first.mask & second.mask).sum() == 0
     assert ((first.mask | second.mask) == whole).all()
     assert (first.box_xyxy, second.box_xyxy) == ((10, 5, 31, 15), (31, 5, 50, 15))
@@ -208,7 +208,7 @@ def test_two_points_on_one_region_are_two_things() -> None:
 
 def test_two_phrases_for_one_thing_share_it() -> None:
     said = [("red cube", points((15, 10))), ("cube", points((17, 11), (40, 10)))]
-    red, same, other = detections_of_points(said, (60, 20), things(square(10, 20), square(12, 24), square(35, 50)))
+    red, same, other = detections_of(said, (60, 20), things(square(10, 20), square(12, 24), square(35, 50)))
     assert [d.phrase for d in (red, same, other)] == ["red cube", "cube", "cube"]
     assert same.mask is red.mask
     assert (same.box_xyxy, other.box_xyxy) == ((10, 5, 20, 15), (35, 5, 50, 15))
@@ -222,7 +222,48 @@ def test_boxes_among_points_and_points_on_the_border() -> None:
         seen.extend(points_uv)
         return [(square(50, 60), (0.0, 0.0, 1.0, 1.0))]
 
-    box, point = detections_of_points(said, (60, 20), things_at)
+    box, point = detections_of(said, (60, 20), things_at)
     assert (box.box_xyxy, box.mask, point.box_xyxy) == ((1.0, 2.0, 9.0, 8.0), None, (50, 5, 60, 15))
     assert seen == [(59.0, 19.0)]
-    assert detections_of_points([("cube", points())], (60, 20), things()) == []
+    assert detections_of([("cube", points())], (60, 20), things()) == []
+
+
+def test_a_place_keeps_its_turn() -> None:
+    """So that a caption's things come in the order of its words, boxes and points among one another."""
+    box, point = Mention(None, "", ((1.0, 2.0, 9.0, 8.0),)), Mention(None, "", ((55.0, 10.0, 55.0, 10.0),))
+    said = [("cube", GroundedText("", (point,), 0.5)), ("box", GroundedText("", (box,), 0.5)), ("cube", points((12, 10)))]
+    found = detections_of(said, (60, 20), things(square(50, 60), square(5, 20)))
+    assert [d.phrase for d in found] == ["cube", "box", "cube"]
+    assert [d.box_xyxy for d in found] == [(50, 5, 60, 15), (1.0, 2.0, 9.0, 8.0), (5, 5, 20, 15)]
+
+
+# --------------------------------------------------------------------------- points on things that touch
+
+
+class Crate(DepthGrabCut):
+    """Takes the two cubes on the left for one region."""
+
+    def segment_points(self, image_rgb, points_uv):
+        mask = np.zeros(image_rgb.shape[:2], bool)
+        mask[100:140, 60:180] = True
+        return [MaskProposal(mask.copy(), 0.9) for _ in points_uv]
+
+
+def test_pointing_counting_and_locating_tell_the_same_things_apart() -> None:
+    said = GroundedText("", tuple(Mention(None, f"cube {k}", ((u, 120.0, u, 120.0),)) for k, u in enumerate((80.0, 160.0))), 0.6)
+    model = Speaker(said=said, capabilities=Capabilities(points=True))
+    pipeline = Pipeline(model, Crate())
+    pointed = pipeline.describe(scene(), DescribeRequest(DescribeTask.POINT, "cubes"))
+    counted = pipeline.describe(scene(), DescribeRequest(DescribeTask.COUNT, "cubes"))
+    located = pipeline.answer(scene(), "the cubes")
+    assert (pointed.status, pointed.message, counted.count) == (Status.SUCCEEDED, "2 points for 'cubes'.", 2)
+    boxes = [sorted(t.object.box_xyxy for t in answer.targets) for answer in (pointed, counted, located)]
+    assert boxes[0] == boxes[1] == boxes[2]
+    assert len(boxes[0]) == 2
+    assert {t.phrase for t in pointed.targets} == {"cubes"}
+
+
+def test_two_points_of_a_caption_in_one_region_are_two_things() -> None:
+    said = GroundedText("two cubes", (Mention((0, 9), "two cubes", ((80.0, 120.0, 80.0, 120.0), (160.0, 120.0, 160.0, 120.0))),), 0.6)
+    answer = Pipeline(Speaker(said=said), Crate()).describe(scene(), DescribeRequest(DescribeTask.CAPTION))
+    assert (answer.status, len(answer.targets)) == (Status.SUCCEEDED, 2), answer.message

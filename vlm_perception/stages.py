@@ -22,10 +22,10 @@ from vlm_perception.geometry.depth import match_depth_to_color
 from vlm_perception.geometry.support import fit_support_plane
 from vlm_perception.geometry.viewpoint import camera_viewpoint
 from vlm_perception.models.base import GroundedText, GroundingModel, Segmenter, Unread
-from vlm_perception.pointed import detections_of_points
-from vlm_perception.pointing import PointUv, things_at
+from vlm_perception.point_detections import detections_of
 from vlm_perception.reservations import admit_unread, asks_number, demand_depth
 from vlm_perception.scene import MergedDetection, build_objects, merge_detections
+from vlm_perception.things_under_points import PointUv, things_at
 from vlm_perception.types import (
     Answer,
     BoolMask,
@@ -183,7 +183,15 @@ class Stages:
                 self.unread.append(Unread((phrase,), "; ".join(words.lost), partly=bool(words.mentions)))
             if words.score >= lowest:
                 said.append((phrase, words))
-        return detections_of_points(said, self.image_wh, lambda points: self.under([[point] for point in points]))
+        return self.detections_of(said)
+
+    def detections_of(self, said: Sequence[tuple[str, GroundedText]]) -> list[Detection]:
+        """The places of what the model said of phrases; see :func:`vlm_perception.point_detections.detections_of`.
+
+        Raises:
+            ModelError: the segmenter failed.
+        """
+        return detections_of(said, self.image_wh, lambda points: self.under([[point] for point in points]))
 
     def under(self, groups_uv: Sequence[Sequence[PointUv]]) -> list[tuple[BoolMask, BoxXyxy]]:
         """The things that points lie on, one a group, as masks and boxes.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,7 +12,7 @@ from vlm_perception.describing.mentions import tie
 from vlm_perception.describing.requests import DescribeRequest, DescribeTask, query_of
 from vlm_perception.describing.spoken import counted, say, spoken
 from vlm_perception.language.captions import parse_claims
-from vlm_perception.models.base import GroundedText, Mention, Unread
+from vlm_perception.models.base import GroundedText, Unread
 from vlm_perception.reservations import WAY_OUT, demand_depth, remark
 from vlm_perception.stages import Stages
 from vlm_perception.types import Answer, CommandError, Resolution, Status
@@ -88,7 +87,7 @@ def _pointed(stages: Stages, request: DescribeRequest) -> Answer:
     """By the model's own points, each with the thing it lies on."""
     phrase, name = _phrase(request.text), stages.model.name
     said = say(stages, lambda model: model.point(stages.frame.color_rgb, phrase))
-    tied = tie(stages, GroundedText(said.text, _renamed(said.mentions, phrase), said.score, said.problems))
+    tied = tie(stages, said, asked=phrase)
     number = sum(len(mention.boxes_xyxy) for mention in said.mentions)
     if number:
         resolution = Resolution(Status.SUCCEEDED, f"{counted(number, 'point')} for '{phrase}'.", tied.groundings)
@@ -108,10 +107,6 @@ def _pointed(stages: Stages, request: DescribeRequest) -> Answer:
         latency_ms=stages.latency_ms,
         extra={"problems": said.problems},
     )
-
-
-def _renamed(mentions: Sequence[Mention], phrase: str) -> tuple[Mention, ...]:
-    return tuple(Mention(m.span, m.label or phrase, m.boxes_xyxy) for m in mentions)
 
 
 def _phrase(text: str) -> str:

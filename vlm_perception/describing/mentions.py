@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,16 +39,17 @@ class Tied:
     objects: tuple[SceneObject, ...]
 
 
-def tie(stages: Stages, said: GroundedText, *, first: Detection | None = None) -> Tied:
+def tie(stages: Stages, said: GroundedText, *, asked: str = "", first: Sequence[Detection] = ()) -> Tied:
     """Build the objects of mentions whose places the model gave.
 
     Args:
         stages: the pass over the frame.
         said: a point among its boxes stands for the thing it lies on.
+        asked: what all of the mentions are; "": each is what its own label says.
         first: what the whole text is about, put before the mentions.
     """
-    found = [first] if first is not None else []
-    return _tied(stages, said.mentions, [*found, *_detections(stages, said)])
+    places = [(asked or mention.label, replace(said, mentions=(mention,))) for mention in said.mentions]
+    return _tied(stages, said.mentions, [*first, *stages.detections_of(places)])
 
 
 def tie_words(stages: Stages, said: GroundedText, *, about: str = "") -> Tied:
@@ -107,20 +108,6 @@ def _spans(entity: Entity, text: str) -> Iterator[tuple[int, int]]:
         if found:
             yield from found
             return
-
-
-def _detections(stages: Stages, said: GroundedText) -> list[Detection]:
-    """One a box; for a point among them, the thing it lies on."""
-    width, height = stages.image_wh
-    places = [(mention.label, box) for mention in said.mentions for box in mention.boxes_xyxy]
-    flat = [box for _, box in places if not (box[2] > box[0] and box[3] > box[1])]
-    points = [(float(np.clip(u, 0, width - 1)), float(np.clip(v, 0, height - 1))) for u, v, _, _ in flat]
-    under = dict(zip(flat, stages.under([[point] for point in points]), strict=True)) if flat else {}
-    found = []
-    for label, box in places:
-        mask, around = under.get(box, (None, box))
-        found.append(Detection(label, label, said.score, around, mask=mask))
-    return found
 
 
 def _tied(stages: Stages, mentions: Sequence[Mention], detections: Sequence[Detection]) -> Tied:

@@ -10,7 +10,7 @@ from vlm_perception import language
 from vlm_perception.language.captions import parse_claims
 from vlm_perception.models.base import GroundingModel
 from vlm_perception.models.capability import require, require_places
-from vlm_perception.pointing import PointUv
+from vlm_perception.things_under_points import PointUv
 from vlm_perception.types import BoxXyxy, CommandError, Query, Task
 
 

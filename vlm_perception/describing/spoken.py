@@ -42,7 +42,7 @@ def read(stages: Stages, request: DescribeRequest) -> Answer:
     )
     text = "\n".join(line.label for line in lines) if lines else said.text
     said = replace(said, text=text, mentions=mentions)
-    first = None if box is None or said.mentions or not said.text else _thing(said, box, mask)
+    first = [] if box is None or said.mentions or not said.text else [_thing(said, box, mask)]
     return spoken(stages, request, said, tie(stages, said, first=first), nothing="no text was read")
 
 
@@ -50,14 +50,14 @@ def describe_region(stages: Stages, request: DescribeRequest) -> Answer:
     """What is in a box, at a click or under a scribble."""
     box, mask = _region(stages, request)
     said = say(stages, lambda model: model.describe_region(stages.frame.color_rgb, box))
-    return spoken(stages, request, said, tie(stages, said, first=_thing(said, box, mask)))
+    return spoken(stages, request, said, tie(stages, said, first=[_thing(said, box, mask)]))
 
 
 def name_region(stages: Stages, request: DescribeRequest) -> Answer:
     """The category of what is there."""
     box, mask = _region(stages, request)
     said = say(stages, lambda model: model.name_region(stages.frame.color_rgb, box))
-    return spoken(stages, request, said, tie(stages, said, first=_thing(said, box, mask)))
+    return spoken(stages, request, said, tie(stages, said, first=[_thing(said, box, mask)]))
 
 
 def _region(stages: Stages, request: DescribeRequest) -> tuple[BoxXyxy, BoolMask | None]:

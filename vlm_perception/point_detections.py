@@ -1,4 +1,4 @@
-"""Phrases and the points that a model gave for them -> things, so that what only points locates like a detector."""
+"""Phrases and the places that a model said -> detections; a point among them stands for the thing it lies on."""
 
 from __future__ import annotations
 
@@ -7,58 +7,48 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from vlm_perception.models.base import GroundedText
-from vlm_perception.pointing import PointUv, box_of
+from vlm_perception.things_under_points import PointUv, box_of
 from vlm_perception.types import BoolMask, BoxXyxy, Detection
 
 # Points, each on a thing of its own -> the things' masks and boxes.
 Things = Callable[[Sequence[PointUv]], Sequence[tuple[BoolMask, BoxXyxy]]]
 
 
-def detections_of_points(
+def detections_of(
     said: Sequence[tuple[str, GroundedText]], image_wh: tuple[int, int], things_at: Things
 ) -> list[Detection]:
-    """A detection for each point.
+    """A detection for each place.
 
     Points of one phrase are different things, for the model points at each once: where what lies under two of them is
     found to be one region, each gets the part of it that is nearer. Points of different phrases ("red mug", "mug") on
     the same thing get the same box and mask.
 
     Args:
-        said: phrases with what the model said when it was asked to point at them; an area among its places is a box.
+        said: phrases with what the model said of them; an area among its places is a box. A phrase may come again.
         image_wh: width and height, px.
-        things_at: is called once, with all points.
+        things_at: is called once, with all points; not without any.
 
     Returns:
-        Boxes first, each kind in the order of the phrases.
+        One a place, in the order given.
     """
-    boxes = [
-        Detection(phrase, phrase, words.score, box) for phrase, words in said for box in _boxes(words) if _has_area(box)
-    ]
-    points = [
-        (phrase, words.score, _inside(box, image_wh))
-        for phrase, words in said
-        for box in _boxes(words)
-        if not _has_area(box)
-    ]
-    if not points:
-        return boxes
-    under = [(point, mask) for (_, _, point), (mask, _) in zip(points, things_at([p for _, _, p in points]), strict=True)]
-    found: list[Detection] = []
+    places = [(phrase, words.score, box) for phrase, words in said for m in words.mentions for box in m.boxes_xyxy]
+    flat = [k for k, (_, _, box) in enumerate(places) if not _has_area(box)]
+    points = [_inside(places[k][2], image_wh) for k in flat]
+    under = dict(zip(flat, zip(points, things_at(points) if points else (), strict=True), strict=True))
+    masks: dict[int, BoolMask] = {}
     known: list[_Thing] = []
-    for phrase in dict.fromkeys(phrase for phrase, _, _ in points):
-        of_it = [k for k, (asked, _, _) in enumerate(points) if asked == phrase]
-        things = _joined(_apart([under[k] for k in of_it]), known)
+    for phrase in dict.fromkeys(places[k][0] for k in flat):
+        of_it = [k for k in flat if places[k][0] == phrase]
+        things = _joined(_apart([(under[k][0], under[k][1][0]) for k in of_it]), known)
         known += [thing for thing in things if all(thing[1] is not other for _, other in known)]
-        for k, (_, mask) in zip(of_it, things, strict=True):
-            found.append(Detection(phrase, phrase, points[k][1], box_of(mask), mask=mask))
-    return [*boxes, *found]
+        masks.update({k: mask for k, (_, mask) in zip(of_it, things, strict=True)})
+    return [
+        Detection(phrase, phrase, score, box_of(masks[k]) if k in masks else box, mask=masks.get(k))
+        for k, (phrase, score, box) in enumerate(places)
+    ]
 
 
 _Thing = tuple[PointUv, BoolMask]
-
-
-def _boxes(words: GroundedText) -> list[BoxXyxy]:
-    return [box for mention in words.mentions for box in mention.boxes_xyxy]
 
 
 def _has_area(box_xyxy: BoxXyxy) -> bool:
