@@ -2,17 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from vlm_perception.models.asking import Encoded, Sizes
+from vlm_perception.models.asking import Ask, Encoded, Sizes
+from vlm_perception.models.base import RgbImage
+from vlm_perception.models.last_image import LastImage, to_device
 from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.thoughts import without_thoughts
-from vlm_perception.models.runtime import Placement, import_torch
+from vlm_perception.models.regions import RegionWish
+from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
+from vlm_perception.types import BoxXyxy
+
+
+class Wordless:
+    """A dialect that has no words for anything beyond locating: each family says what it has."""
+
+    def caption(self) -> Ask | None:
+        """It does not caption."""
+        return None
+
+    def answer(self, question: str) -> Ask | None:  # noqa: ARG002
+        """It does not answer."""
+        return None
+
+    def region(
+        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION  # noqa: ARG002
+    ) -> Ask | None:
+        """It takes no regions."""
+        return None
+
+    def read_text(self) -> Ask | None:
+        """It does not read."""
+        return None
+
+    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
+        """It gives no points."""
+        return None
+
+    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:  # noqa: ARG002
+        """How it cuts up an image is its own affair."""
+        return None
+
+
+class ChatDialect(Wordless):
+    """What any chat model with images is asked in plain words."""
+
+    def caption(self) -> Ask | None:
+        """A caption in words."""
+        return Ask("Describe this image.", as_text)
+
+    def answer(self, question: str) -> Ask | None:
+        """An answer in words."""
+        return Ask(question, as_text)
+
+    def read_text(self) -> Ask | None:
+        """The words, without their places."""
+        return Ask("Read all the text in the image.", as_text)
 
 
 def as_text(text: str, _: Sizes) -> Parsed:
@@ -27,17 +77,14 @@ def image_arguments(processor: Any, placement: Placement) -> dict[str, Any]:
     return {"images_kwargs": where} if where else {}
 
 
-def on_device(batch: Any, placement: Placement, network_wh: tuple[int, int]) -> Encoded:
-    """A processor's output on the model's device; floating values in its precision."""
-    torch = import_torch()
-    dtype = getattr(torch, placement.dtype)
-    inputs = {}
-    for name, value in batch.items():
-        if hasattr(value, "to"):
-            inputs[name] = (
-                value.to(placement.device, dtype) if value.is_floating_point() else value.to(placement.device)
-            )
-    return Encoded(inputs, network_wh)
+def on_device(
+    batch: Mapping[str, Any], placement: Placement, network_wh: tuple[int, int], images: LastImage | None = None
+) -> Encoded:
+    """A processor's output on the model's device, floating values in its precision; ``images`` upload theirs once."""
+    if images is not None:
+        return Encoded(images.on_device(batch, placement), network_wh)
+    moved = {name: to_device(value, placement) for name, value in batch.items()}
+    return Encoded({name: value for name, value in moved.items() if value is not None}, network_wh)
 
 
 def in_prompt(encoded: Encoded, image_token_id: int, grids: Sequence[TokenGrid] | None = None) -> Reading:

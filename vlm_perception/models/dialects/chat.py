@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from vlm_perception.models.base import RgbImage
+from vlm_perception.models.last_image import LastImage, remember_image
 from vlm_perception.models.loading import (
     Checkpoint,
     image_device,
@@ -31,7 +32,7 @@ class ChatInputs:
     Attributes:
         processor: the checkpoint's whole processor, or None.
         tokenizer: its tokenizer.
-        image_processor: its image processor.
+        image_processor: its image processor, or the whole processor's.
         placeholder: what the chat template writes for an image.
         expand: the image processor's output -> what the placeholder becomes.
         image_tokens: those that stand for the image in the text: first that of its parts, then marks.
@@ -42,7 +43,7 @@ class ChatInputs:
 
     processor: Any
     tokenizer: Any
-    image_processor: Any
+    image_processor: LastImage
     placeholder: str
     expand: Callable[[Any], str]
     image_tokens: tuple[str, ...]
@@ -158,4 +159,5 @@ def _chat(
 ) -> ChatInputs:
     processor = checkpoint.load(import_transformers().AutoProcessor) if torchvision_works() else None
     tokenizer = processor.tokenizer if processor is not None else load_tokenizer(checkpoint)
-    return ChatInputs(processor, tokenizer, image_processor, placeholder, expand, image_tokens, extra)
+    images = remember_image(processor) if processor is not None else LastImage(image_processor)
+    return ChatInputs(processor, tokenizer, images, placeholder, expand, image_tokens, extra)

@@ -9,7 +9,8 @@ from typing import Any, Final
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import florence_to_pixels, pixels_to_florence
-from vlm_perception.models.dialects.base import image_arguments, in_prompt, on_device
+from vlm_perception.models.dialects.base import Wordless, image_arguments, in_prompt, on_device
+from vlm_perception.models.last_image import remember_image
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers import florence
 from vlm_perception.models.parsers.base import Parsed, excerpt
@@ -28,24 +29,26 @@ _REGION_TASKS: Final = {
 }
 
 
-class FlorenceDialect:
+class FlorenceDialect(Wordless):
     """``Florence2Processor``'s tasks.
 
     Options:
         task: how phrases are located, ``<OPEN_VOCABULARY_DETECTION>`` (default) or
             ``<CAPTION_TO_PHRASE_GROUNDING>``.
-        masks: locate by ``<REFERRING_EXPRESSION_SEGMENTATION>`` and give masks as well.
+        masks: locate by ``<REFERRING_EXPRESSION_SEGMENTATION>`` and give masks as well; a phrase then refers to one
+            region, so nothing is counted.
     """
 
     def __init__(self, processor: Any, options: Options) -> None:
         """Take over the checkpoint's processor."""
         self._processor = processor
+        self._images = remember_image(processor)
         self._masks = options.flag("masks")
         self._task = options.choice("task", _LOCATE_TASKS)
         self.capabilities = Capabilities(
             detects=True,
             masks=self._masks,
-            counts=True,
+            counts=not self._masks,
             captions=True,
             reads_text=True,
             describes_regions=True,
@@ -58,7 +61,7 @@ class FlorenceDialect:
         where = image_arguments(self._processor, placement)
         batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
-        return on_device(batch, placement, (width, height))
+        return on_device(batch, placement, (width, height), self._images)
 
     def decode(self, tokens: Any, prompt_length: int) -> str:  # noqa: ARG002  an encoder-decoder repeats no prompt
         """The location tokens are special, so specials are kept."""
@@ -82,10 +85,6 @@ class FlorenceDialect:
         """A caption in words; :meth:`locate` its phrases to ground it."""
         return Ask("<MORE_DETAILED_CAPTION>", _words)
 
-    def answer(self, question: str) -> Ask | None:  # noqa: ARG002
-        """It has no task for questions."""
-        return None
-
     def region(
         self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
     ) -> Ask | None:
@@ -97,10 +96,6 @@ class FlorenceDialect:
     def read_text(self) -> Ask | None:
         """``<OCR_WITH_REGION>``."""
         return Ask("<OCR_WITH_REGION>", _in_pixels(florence.parse_quads))
-
-    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
-        """It has no task for points."""
-        return None
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The locating prompt, and the beginning of its answer, which repeats the phrase.

@@ -11,7 +11,7 @@ import numpy as np
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels, pixels_to_per_mille
-from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
+from vlm_perception.models.dialects.base import ChatDialect, as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, internvl_inputs
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
@@ -28,8 +28,11 @@ _REGION: Final = {
 }
 
 
-class InternVLDialect:
-    """The grounding prompt of the models' documentation, one phrase a prompt."""
+class InternVLDialect(ChatDialect):
+    """The grounding prompt of the models' documentation, one phrase a prompt.
+
+    It was trained on one region an expression (github.com/OpenGVLab/InternVL/issues/69 and 997), so nothing is counted.
+    """
 
     def __init__(self, chat: ChatInputs) -> None:
         """Take over the checkpoint's inputs."""
@@ -38,7 +41,6 @@ class InternVLDialect:
             detects=True,
             captions=True,
             answers=True,
-            counts=True,
             reads_text=True,
             describes_regions=True,
             names_regions=True,
@@ -52,7 +54,7 @@ class InternVLDialect:
         batch = self._chat(image_rgb, prompt, placement)
         batch.pop("mm_token_type_ids", None)
         height, width = image_rgb.shape[:2]
-        return on_device(batch, placement, (width, height))
+        return on_device(batch, placement, (width, height), self._chat.image_processor)
 
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""
@@ -67,10 +69,6 @@ class InternVLDialect:
         """A caption in words."""
         return Ask("Please describe the image.", as_text)
 
-    def answer(self, question: str) -> Ask | None:
-        """An answer in words."""
-        return Ask(question, as_text)
-
     def region(
         self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
     ) -> Ask | None:
@@ -79,14 +77,6 @@ class InternVLDialect:
             return None
         x1, y1, x2, y2 = pixels_to_per_mille(box_xyxy, image_wh)
         return Ask(_REGION[wish].format(f"<box>[[{x1}, {y1}, {x2}, {y2}]]</box>"), as_text)
-
-    def read_text(self) -> Ask | None:
-        """The words, without their places."""
-        return Ask("Read all the text in the image.", as_text)
-
-    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
-        """It gives boxes only."""
-        return None
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The grounding prompt; a square of tokens a tile, row by row, and where there are several, one over all."""

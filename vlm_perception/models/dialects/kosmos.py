@@ -12,7 +12,8 @@ from vlm_perception.models.articles import with_article
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import fraction_to_pixels, pixels_to_kosmos
-from vlm_perception.models.dialects.base import image_arguments, on_device
+from vlm_perception.models.dialects.base import Wordless, image_arguments, on_device
+from vlm_perception.models.last_image import remember_image
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.kosmos import parse_kosmos
@@ -27,12 +28,13 @@ _CAPTION: Final = f"<grounding> {_CAPTION_WORDS}"
 _PATCH: Final = 14  # pixels a side, in every checkpoint
 
 
-class KosmosDialect:
+class KosmosDialect(Wordless):
     """The prompts of ``Kosmos2Processor``'s documentation."""
 
     def __init__(self, processor: Any, options: Options) -> None:  # noqa: ARG002  it has none of its own
         """Take over the checkpoint's processor."""
         self._processor = processor
+        self._images = remember_image(processor)
         self.capabilities = Capabilities(
             detects=True, counts=True, captions=True, answers=True, describes_regions=True, heatmaps=True
         )
@@ -42,7 +44,7 @@ class KosmosDialect:
         where = image_arguments(self._processor, placement)
         batch = self._processor(text=prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
-        return on_device(batch, placement, (width, height))
+        return on_device(batch, placement, (width, height), self._images)
 
     def decode(self, tokens: Any, prompt_length: int) -> str:  # noqa: ARG002  the prompt holds what is grounded
         """Prompt and continuation, without the image."""
@@ -81,14 +83,6 @@ class KosmosDialect:
             return _after(_all(text, sizes), "It is")
 
         return Ask(prompt, read)
-
-    def read_text(self) -> Ask | None:
-        """It was not trained to read."""
-        return None
-
-    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
-        """It gives boxes only."""
-        return None
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The grounding prompt.

@@ -9,31 +9,33 @@ from typing import Any
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import paligemma_to_pixels
-from vlm_perception.models.dialects.base import as_text, image_arguments, in_prompt, on_device
+from vlm_perception.models.dialects.base import Wordless, as_text, image_arguments, in_prompt, on_device
+from vlm_perception.models.last_image import remember_image
 from vlm_perception.models.mask_tokens import FILE_NAME, HOW_TO_GET, MaskDecoder
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.paligemma import parse_paligemma
 from vlm_perception.models.prompts import clean_phrase
-from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading
-from vlm_perception.types import BoolMask, BoxXyxy
+from vlm_perception.types import BoolMask
 
 _LOG = logging.getLogger(__name__)
 
 
-class PaliGemmaDialect:
+class PaliGemmaDialect(Wordless):
     """The prefixes of the model's documentation: "detect a ; b", "segment a ; b", "caption en", "answer en ...", "ocr".
 
     Its mask codes need the decoder of a separate VQ-VAE, whose weights the checkpoint does not hold; without it
-    phrases are detected, with it they are segmented. Options: see
+    phrases are detected, with it they are segmented. Only some fine-tuned checkpoints describe regions, so none is
+    promised. Options: see
     :func:`~vlm_perception.models.mask_tokens.load_mask_decoder`.
     """
 
     def __init__(self, processor: Any, options: Options, mask_decoder: MaskDecoder | None = None) -> None:
         """Take over the checkpoint's processor; says once that there will be no masks where there is no decoder."""
         self._processor = processor
+        self._images = remember_image(processor)
         self._mask_decoder = mask_decoder
         if mask_decoder is None and options.values.get("masks") is None:
             _LOG.warning("'%s' gives boxes only: %s is not here. %s", options.owner, FILE_NAME, HOW_TO_GET)
@@ -52,7 +54,7 @@ class PaliGemmaDialect:
         where = image_arguments(self._processor, placement)
         batch = self._processor(text="<image>" + prompt, images=image_rgb, return_tensors="pt", **where)
         height, width = batch["pixel_values"].shape[-2:]
-        encoded = on_device(batch, placement, (width, height))
+        encoded = on_device(batch, placement, (width, height), self._images)
         encoded.inputs.pop("labels", None)
         return encoded
 
@@ -78,19 +80,9 @@ class PaliGemmaDialect:
         """A short answer."""
         return Ask(f"answer en {question}", as_text)
 
-    def region(
-        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION  # noqa: ARG002
-    ) -> Ask | None:
-        """Only some fine-tuned checkpoints describe regions, so none is promised."""
-        return None
-
     def read_text(self) -> Ask | None:
         """The words, without their places."""
         return Ask("ocr", as_text)
-
-    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
-        """It gives boxes only."""
-        return None
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The prompt that locates; a token a patch."""

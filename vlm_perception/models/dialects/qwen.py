@@ -20,7 +20,7 @@ from vlm_perception.models.codecs import (
     qwen_resized,
     resized_to_pixels,
 )
-from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
+from vlm_perception.models.dialects.base import ChatDialect, as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, qwen_inputs
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
@@ -38,7 +38,7 @@ _REGION: Final = {
 _MARKS: Final = ("<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>")
 
 
-class QwenDialect:
+class QwenDialect(ChatDialect):
     """Prompts in the manner of the models' own grounding cookbook."""
 
     def __init__(self, chat: ChatInputs, *, per_mille: bool, heatmaps: bool = True) -> None:
@@ -70,7 +70,7 @@ class QwenDialect:
         batch = self._chat(image_rgb, prompt, placement)
         _, rows, columns = (int(value) for value in batch["image_grid_thw"][0])
         side = int(self._chat.image_processor.patch_size)
-        return on_device(batch, placement, (columns * side, rows * side))
+        return on_device(batch, placement, (columns * side, rows * side), self._chat.image_processor)
 
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""
@@ -85,14 +85,6 @@ class QwenDialect:
             "If there is none, report []."
         )
         return [Ask(prompt, self._places, tuple(phrases))]
-
-    def caption(self) -> Ask | None:
-        """A caption in words."""
-        return Ask("Describe this image.", as_text)
-
-    def answer(self, question: str) -> Ask | None:
-        """An answer in words."""
-        return Ask(question, as_text)
 
     def region(
         self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
@@ -189,7 +181,7 @@ class Qwen2Dialect(QwenDialect):
 
     def read_text(self) -> Ask | None:
         """The words, without their places."""
-        return Ask("Read all the text in the image.", as_text)
+        return ChatDialect.read_text(self)
 
     def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
         """It gives boxes only."""
