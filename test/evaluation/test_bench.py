@@ -1,5 +1,6 @@
 """The benchmark measures what it says, on a frame that is what it says."""
 
+import itertools
 import json
 import sys
 import time
@@ -142,3 +143,13 @@ def test_numbers_below_one_are_refused(arguments, capsys):
     with pytest.raises(SystemExit):
         main(arguments)
     assert "at least 1" in capsys.readouterr().err
+
+
+def test_no_frame_is_the_one_before_it():
+    """A model that remembers its last image would else be measured without the work on it."""
+    image = np.zeros((4, 6, 3), np.uint8)
+    frames = [next(camera).copy() for camera in [bench._two_frames(image)] for _ in range(4)]
+    for first, second in itertools.pairwise(frames):
+        assert not np.array_equal(first, second)
+        assert np.abs(first.astype(int) - second).max() == 1
+    assert not image.any()
