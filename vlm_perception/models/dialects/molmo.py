@@ -1,28 +1,29 @@
-"""Molmo 2: it points, in per mille of the image's sides, and gives no boxes."""
+"""Molmo 2: it points, in per mille of the image's sides, counts by its points, and gives no boxes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels
+from vlm_perception.models.denials import denied
 from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, molmo_inputs
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.molmo import parse_molmo
+from vlm_perception.models.phrase_labels import without_others
 from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
 from vlm_perception.types import BoxXyxy
 
-# It has no empty list: that there is nothing to point at, it says in words.
-_NONE: Final = re.compile(
-    r"(?:there (?:are|is) (?:none|no [\w -]+)|(?:this|it) is(?:n't| not) in the image)[.!]?", re.IGNORECASE
-)
+# It has no empty list: that there is nothing to point at, it says in words, and these speak of what it was asked for.
+_NOT_THERE: Final = re.compile(r"(?:this|it) (?:is not|isn't) in the image[.!]?", re.IGNORECASE)
 
 
 class MolmoDialect:
@@ -32,7 +33,7 @@ class MolmoDialect:
         """Take over the checkpoint's inputs."""
         self._chat = chat
         self.capabilities = Capabilities(
-            points=True, captions=True, answers=True, reads_text=True, heatmaps=True, needs_gpu=True
+            points=True, captions=True, answers=True, counts=True, reads_text=True, heatmaps=True, needs_gpu=True
         )
 
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
@@ -68,7 +69,7 @@ class MolmoDialect:
 
     def point(self, phrase: str) -> Ask | None:
         """Every instance, one point each."""
-        return Ask(f"Point to the {phrase}.", _points)
+        return Ask(f"Point to the {phrase}.", partial(_points, phrase=phrase))
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The pointing prompt; tokens of the whole image small, then of its crops, which make one grid.
@@ -89,14 +90,19 @@ class MolmoDialect:
         return in_prompt(encoded, self._chat.image_token_id, grids)
 
 
-def _points(text: str, sizes: Sizes) -> Parsed:
-    if _NONE.fullmatch(text.strip()):
-        return Parsed(text=text.strip())
-    return map_places(parse_molmo(text), lambda b: per_mille_to_pixels(b, sizes.image_wh))
+def _points(text: str, sizes: Sizes, phrase: str) -> Parsed:
+    said = text.strip()
+    if _NOT_THERE.fullmatch(said.replace("’", "'")) or denied(said, (phrase,)):
+        return Parsed(text=said)
+    return without_others(_in_pixels(text, sizes), phrase)
 
 
 def _points_or_words(text: str, sizes: Sizes) -> Parsed:
-    return _points(text, sizes) if "<point" in text else as_text(text, sizes)
+    return _in_pixels(text, sizes) if "<point" in text else as_text(text, sizes)
+
+
+def _in_pixels(text: str, sizes: Sizes) -> Parsed:
+    return map_places(parse_molmo(text), lambda b: per_mille_to_pixels(b, sizes.image_wh))
 
 
 def molmo2(checkpoint: Checkpoint) -> MolmoDialect:
