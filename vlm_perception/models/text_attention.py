@@ -19,6 +19,7 @@ import numpy as np
 from vlm_perception.models.base import Heatmap
 from vlm_perception.models.runtime import Placement, first_line, import_torch, inference
 from vlm_perception.models.token_grids import Reading, differing, paint
+from vlm_perception.models.weights import uncompiled
 from vlm_perception.types import FloatArray, ModelError
 
 METHODS: Final = ("relative", "mean")
@@ -166,8 +167,7 @@ def eager_attention(network: Any, name: str) -> Iterator[None]:
     before = {"": _implementation(config), **{key: _implementation(part) for key, part in parts.items()}}
     eager = {key: "eager" if key in ("", "text_config") else value for key, value in before.items()}
     with ExitStack() as stack:
-        if hasattr(network.forward, "_torchdynamo_orig_callable"):
-            stack.enter_context(import_torch().compiler.set_stance("force_eager"))
+        stack.enter_context(uncompiled(network))
         if eager != before:
             _switch(network, eager, name)
             stack.callback(_switch, network, before, name)

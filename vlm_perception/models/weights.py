@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from vlm_perception.models.runtime import (
@@ -79,6 +80,20 @@ def compile_methods(model: Any, hot: Sequence[str], backend: object) -> None:
         part = operator.attrgetter(owner)(model) if owner else model
         chosen = {} if backend is True else {"backend": backend}
         setattr(part, method, torch.compile(getattr(part, method), **chosen))
+
+
+@contextmanager
+def uncompiled(model: Any) -> Iterator[None]:
+    """Let a model whose ``forward`` is compiled run as it is written, for those who listen inside.
+
+    Compiled code calls no hooks but those that were there when it was compiled.
+
+    Args:
+        model: compiled by :func:`compile_methods`, or not.
+    """
+    compiled = hasattr(model.forward, "_torchdynamo_orig_callable")
+    with import_torch().compiler.set_stance("force_eager") if compiled else nullcontext():
+        yield
 
 
 def quantisation(name: str, bits: list[str], placement: Placement) -> Any:

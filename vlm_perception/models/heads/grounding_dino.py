@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
-from vlm_perception.models.prompts import clean_phrase, grounding_caption, pack, words_in_span
+from vlm_perception.models.prompts import caption_phrase, grounding_caption, pack, words_in_span
 from vlm_perception.models.runtime import import_torch, inference
+from vlm_perception.models.weights import uncompiled
 from vlm_perception.types import FloatArray, ModelError
 
 
@@ -80,7 +81,7 @@ class GroundingDinoHead:
         """As many phrases a prompt as the text encoder reads (256 tokens in the public checkpoints)."""
 
         def tokens(phrase: str) -> int:
-            ids = self._parts.tokenizer(clean_phrase(phrase).lower(), add_special_tokens=False)["input_ids"]
+            ids = self._parts.tokenizer(caption_phrase(phrase), add_special_tokens=False)["input_ids"]
             return len(ids) + 1  # its full stop
 
         room = self._max_tokens - 2  # [CLS] and [SEP]
@@ -128,7 +129,7 @@ class GroundingDinoHead:
             lambda _, __, given: shapes.append(given["spatial_shapes_list"]), with_kwargs=True
         )
         try:
-            with inference(self._parts.placement, autocast=True):
+            with uncompiled(self._parts.model), inference(self._parts.placement, autocast=True):
                 output = self._parts.model(**inputs)
         finally:
             hook.remove()

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Final
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.fusing import fuse_for_inference
 from vlm_perception.models.heads.base import HeadMap, HeadOutput, HeadParts, split_levels, to_numpy
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import import_torch, inference
+from vlm_perception.models.weights import uncompiled
 
 _ALL: Final = 1000  # more phrases than anyone asks for at once
 
@@ -56,7 +57,7 @@ class OmDetTurboHead:
     def _run(self, images_rgb: Sequence[RgbImage], phrases: Sequence[str]) -> tuple[Any, tuple[float, float]]:
         """The network's output, and the size in image pixels that its boxes refer to."""
         torch = import_torch()
-        classes = [clean_phrase(phrase).lower() for phrase in phrases]
+        classes = [head_phrase(phrase).lower() for phrase in phrases]
         count = len(images_rgb)
         tokenise = {
             "padding": "max_length",
@@ -98,7 +99,8 @@ class OmDetTurboHead:
             ),
         ]
         try:
-            _, extent = self._run([image_rgb], [phrase])
+            with uncompiled(self._parts.model):
+                _, extent = self._run([image_rgb], [phrase])
         finally:
             for hook in hooks:
                 hook.remove()
