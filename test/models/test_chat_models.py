@@ -131,6 +131,24 @@ def test_the_prompt_says_the_unit_it_is_read_in(tiny_checkpoints):
         assert '"label": "red mug"' in ask.prompt
 
 
+@pytest.mark.parametrize(
+    ("unit", "numbers"),
+    [
+        ("fraction", "[0.250, 0.250, 0.450, 0.625]"),
+        ("per_cent", "[25.0, 25.0, 45.0, 62.5]"),
+        ("per_mille", "[250, 250, 450, 625]"),
+        ("pixels", "[40, 24, 72, 60]"),
+    ],
+)
+def test_a_region_is_shown_in_the_unit_that_is_asked_for(tiny_checkpoints, unit, numbers):
+    dialect = llava(tiny_checkpoints, coordinates=unit)._dialect
+    ask = dialect.region(BOX, (160, 96))
+    (locate,) = dialect.locate(["red mug"])
+    words = next(w for w in ("from 0 to 1000 across", "from 0 to 100", "from 0 to 1", "in pixels") if w in locate.prompt)
+    assert f"{numbers} of the image" in ask.prompt
+    assert f"{words}" in ask.prompt.split(numbers)[1]
+
+
 def test_a_model_without_a_dialect_speaks(tiny_checkpoints, monkeypatch):
     model = llava(tiny_checkpoints)
     assert model.caption(image_of()).score > 0

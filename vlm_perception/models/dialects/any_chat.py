@@ -6,12 +6,20 @@ How good the boxes are is the model's affair; most were never trained to give an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
-from vlm_perception.models.codecs import Size, fraction_to_pixels, per_mille_to_pixels, pixels_to_fraction
-from vlm_perception.models.dialects.base import as_text, image_arguments, on_device
+from vlm_perception.models.codecs import (
+    Size,
+    fraction_to_pixels,
+    per_mille_to_pixels,
+    pixels_to_fraction,
+    pixels_to_per_mille,
+)
+from vlm_perception.models.dialects.base import ChatDialect, as_text, image_arguments, on_device
+from vlm_perception.models.last_image import remember_image
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed
@@ -19,23 +27,50 @@ from vlm_perception.models.parsers.written import parse_written
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement, import_transformers
-from vlm_perception.models.token_grids import Reading
 from vlm_perception.types import BoxXyxy, ModelError
 
-_Limits = Callable[[Size], tuple[float, float]]
-# How the unit is put in words, the largest x and y in it, and the way to pixels.
-_UNITS: Final[Mapping[str, tuple[str, _Limits, Callable[[Sequence[float], Size], BoxXyxy]]]] = {
-    "fraction": ("as fractions of the image's width and height from 0 to 1", lambda _: (1, 1), fraction_to_pixels),
-    "per_cent": (
+
+@dataclass(frozen=True)
+class _Unit:
+    """How coordinates are written, both ways.
+
+    Attributes:
+        words: the unit in words.
+        limits: size of the image -> the largest x and y.
+        to_pixels: a box as the model wrote it, and that size -> pixels.
+        write: a box in pixels, and that size -> its four numbers as the model is told them.
+    """
+
+    words: str
+    limits: Callable[[Size], tuple[float, float]]
+    to_pixels: Callable[[Sequence[float], Size], BoxXyxy]
+    write: Callable[[BoxXyxy, Size], Sequence[str]]
+
+
+_UNITS: Final[Mapping[str, _Unit]] = {
+    "fraction": _Unit(
+        "as fractions of the image's width and height from 0 to 1",
+        lambda _: (1, 1),
+        fraction_to_pixels,
+        lambda box, wh: [f"{value:.3f}" for value in pixels_to_fraction(box, wh)],
+    ),
+    "per_cent": _Unit(
         "in per cent of the image's width and height from 0 to 100",
         lambda _: (100, 100),
         lambda box, wh: per_mille_to_pixels([10 * value for value in box], wh),
+        lambda box, wh: [f"{100 * value:.1f}" for value in pixels_to_fraction(box, wh)],
     ),
-    "per_mille": ("scaled from 0 to 1000 across the image", lambda _: (1000, 1000), per_mille_to_pixels),
-    "pixels": (
+    "per_mille": _Unit(
+        "scaled from 0 to 1000 across the image",
+        lambda _: (1000, 1000),
+        per_mille_to_pixels,
+        lambda box, wh: [str(value) for value in pixels_to_per_mille(box, wh)],
+    ),
+    "pixels": _Unit(
         "in pixels",
         lambda wh: wh,
         lambda box, wh: fraction_to_pixels(pixels_to_fraction(box, wh), wh),
+        lambda box, _: [str(round(value)) for value in box],
     ),
 }
 _REGION: Final = {
@@ -44,7 +79,7 @@ _REGION: Final = {
 }
 
 
-class AnyChatDialect:
+class AnyChatDialect(ChatDialect):
     """One question a phrase."""
 
     def __init__(self, processor: Any, unit: str) -> None:
@@ -55,7 +90,8 @@ class AnyChatDialect:
             unit: "fraction", "per_cent", "per_mille" or "pixels" (of the original image).
         """
         self._processor = processor
-        self._words, self._limits, self._to_pixels = _UNITS[unit]
+        self._images = remember_image(processor)
+        self._unit = _UNITS[unit]
         self.capabilities = Capabilities(
             detects=True,
             captions=True,
@@ -74,7 +110,7 @@ class AnyChatDialect:
         where = image_arguments(self._processor, placement)
         batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt", **where)
         height, width = image_rgb.shape[:2]
-        return on_device(dict(batch), placement, (width, height))
+        return on_device(batch, placement, (width, height), self._images)
 
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""
@@ -87,46 +123,25 @@ class AnyChatDialect:
             "the upper left and the lower right corner of each, {}. If there is none, answer []."
         )
         return [
-            Ask(prompt.format(clean_phrase(p), clean_phrase(p), self._words), self._places, (p,)) for p in phrases
+            Ask(prompt.format(clean_phrase(p), clean_phrase(p), self._unit.words), self._places, (p,)) for p in phrases
         ]
-
-    def caption(self) -> Ask | None:
-        """A caption in words."""
-        return Ask("Describe this image.", as_text)
-
-    def answer(self, question: str) -> Ask | None:
-        """An answer in words."""
-        return Ask(question, as_text)
 
     def region(
         self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION
     ) -> Ask | None:
-        """The region in fractions, as Shikra's."""
+        """The region in the unit that it answers in."""
         if wish not in _REGION:
             return None
-        x1, y1, x2, y2 = pixels_to_fraction(box_xyxy, image_wh)
+        numbers = ", ".join(self._unit.write(box_xyxy, image_wh))
         verb, end = _REGION[wish]
         return Ask(
-            f"{verb} what is in the region [{x1:.3f}, {y1:.3f}, {x2:.3f}, {y2:.3f}] of the image (x1, y1, x2, y2 as "
-            f"fractions of its width and height) {end}.",
+            f"{verb} what is in the region [{numbers}] of the image (x1, y1, x2, y2, {self._unit.words}) {end}.",
             as_text,
         )
 
-    def read_text(self) -> Ask | None:
-        """The words, without their places."""
-        return Ask("Read all the text in the image.", as_text)
-
-    def point(self, phrase: str) -> Ask | None:  # noqa: ARG002
-        """Boxes only."""
-        return None
-
-    def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:  # noqa: ARG002
-        """How such a model cuts up an image is its own affair."""
-        return None
-
     def _places(self, text: str, sizes: Sizes) -> Parsed:
-        parsed = parse_written(text, self._limits(sizes.image_wh))
-        return map_places(parsed, lambda box: self._to_pixels(box, sizes.image_wh))
+        parsed = parse_written(text, self._unit.limits(sizes.image_wh))
+        return map_places(parsed, lambda box: self._unit.to_pixels(box, sizes.image_wh))
 
 
 def any_chat(checkpoint: Checkpoint, options: Options) -> AnyChatDialect:

@@ -9,7 +9,7 @@ import numpy as np
 
 from vlm_perception.models.asking import Ask, Encoded, Sizes
 from vlm_perception.models.base import RgbImage
-from vlm_perception.models.last_image import LastImage, to_device
+from vlm_perception.models.last_image import LastImage
 from vlm_perception.models.loading import image_device
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.thoughts import without_thoughts
@@ -78,13 +78,10 @@ def image_arguments(processor: Any, placement: Placement) -> dict[str, Any]:
 
 
 def on_device(
-    batch: Mapping[str, Any], placement: Placement, network_wh: tuple[int, int], images: LastImage | None = None
+    batch: Mapping[str, Any], placement: Placement, network_wh: tuple[int, int], images: LastImage
 ) -> Encoded:
-    """A processor's output on the model's device, floating values in its precision; ``images`` upload theirs once."""
-    if images is not None:
-        return Encoded(images.on_device(batch, placement), network_wh)
-    moved = {name: to_device(value, placement) for name, value in batch.items()}
-    return Encoded({name: value for name, value in moved.items() if value is not None}, network_wh)
+    """A processor's output on the model's device, floating values in its precision; the image goes up once."""
+    return Encoded(images.on_device(batch, placement), network_wh)
 
 
 def in_prompt(encoded: Encoded, image_token_id: int, grids: Sequence[TokenGrid] | None = None) -> Reading:

@@ -11,22 +11,20 @@ from vlm_perception.models.asking import Ask, Encoded, Sizes, map_places
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.codecs import per_mille_to_pixels
 from vlm_perception.models.denials import denied
-from vlm_perception.models.dialects.base import as_text, in_prompt, on_device
+from vlm_perception.models.dialects.base import ChatDialect, as_text, in_prompt, on_device
 from vlm_perception.models.dialects.chat import ChatInputs, molmo_inputs
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.molmo import parse_molmo
 from vlm_perception.models.phrase_labels import without_others
-from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
 from vlm_perception.models.token_grids import Reading, TokenGrid, row_by_row
-from vlm_perception.types import BoxXyxy
 
 # It has no empty list: that there is nothing to point at, it says in words, and these speak of what it was asked for.
 _NOT_THERE: Final = re.compile(r"(?:this|it) (?:is not|isn't) in the image[.!]?", re.IGNORECASE)
 
 
-class MolmoDialect:
+class MolmoDialect(ChatDialect):
     """The words of the models' own pointing data."""
 
     def __init__(self, chat: ChatInputs) -> None:
@@ -39,7 +37,8 @@ class MolmoDialect:
     def encode(self, image_rgb: RgbImage, prompt: str, placement: Placement) -> Encoded:
         """See :class:`~vlm_perception.models.asking.Dialect`."""
         height, width = image_rgb.shape[:2]
-        return on_device(self._chat(image_rgb, prompt, placement), placement, (width, height))
+        batch = self._chat(image_rgb, prompt, placement)
+        return on_device(batch, placement, (width, height), self._chat.image_processor)
 
     def decode(self, tokens: object, prompt_length: int) -> str:
         """The continuation only."""
@@ -49,23 +48,9 @@ class MolmoDialect:
         """A point is no box, so there is nothing to ask."""
         return []
 
-    def caption(self) -> Ask | None:
-        """A caption in words."""
-        return Ask("Describe this image.", as_text)
-
     def answer(self, question: str) -> Ask | None:
         """An answer; counting questions are answered with points, which are its evidence."""
         return Ask(question, _points_or_words)
-
-    def region(
-        self, box_xyxy: BoxXyxy, image_wh: tuple[int, int], wish: RegionWish = RegionWish.DESCRIPTION  # noqa: ARG002
-    ) -> Ask | None:
-        """It takes no regions."""
-        return None
-
-    def read_text(self) -> Ask | None:
-        """The words, without their places."""
-        return Ask("Read all the text in the image.", as_text)
 
     def point(self, phrase: str) -> Ask | None:
         """Every instance, one point each."""
