@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -216,14 +217,33 @@ def test_a_wrong_parameter_type_is_named(read, package, launch_xml):
         read('<node pkg="some_pkg" exec="some_node"><param name="p" value="x" type="float"/></node>')
 
 
-def test_values_win_over_parameter_files(read, package, tmp_path):
+def test_parameters_keep_their_order(read, package, tmp_path):
+    """Files and values alike; the node takes the last."""
     (tmp_path / "p.yaml").write_text("/**: {ros__parameters: {p: 1}}")
     launch = read(
-        '<node pkg="some_pkg" exec="some_node"><param name="p" value="2"/><param from="$(dirname)/p.yaml"/></node>'
+        '<node pkg="some_pkg" exec="some_node"><param name="p" value="2"/><param name="q" value="3"/>'
+        '<param from="$(dirname)/p.yaml"/><param name="p" value="4"/></node>'
     )
-    files = [a for a, before in zip(commands(launch)[0][1:], commands(launch)[0], strict=False) if before == "--params-file"]
-    assert files[0] == str(tmp_path / "p.yaml")
-    assert yaml.safe_load(Path(files[1]).read_text())["/**"]["ros__parameters"] == {"p": 2}
+    files = [path for word, path in pairwise(commands(launch)[0]) if word == "--params-file"]
+    values = [yaml.safe_load(Path(path).read_text())["/**"]["ros__parameters"] for path in files]
+    assert values == [{"p": 2, "q": 3}, {"p": 1}, {"p": 4}]
+
+
+def test_the_name_of_a_parameter_may_be_a_substitution(read, package):
+    inside = (
+        '<arg name="x" default="no"/><let name="x_sets" value="x" unless="$(equals $(var x) no)"/>'
+        '<node pkg="some_pkg" exec="some_node"><param name="$(var x_sets not_given)" value="$(var x)"/>'
+        '<param name="nested"><param name="$(var x_sets not_given)" value="1"/></param></node>'
+    )
+    for given, name, value in (({}, "not_given", False), ({"x": "7"}, "x", 7)):
+        command = commands(read(inside, **given))[0]
+        loaded = yaml.safe_load(Path(command[command.index("--params-file") + 1]).read_text())
+        assert loaded["/**"]["ros__parameters"] == {name: value, "nested": {name: 1}}
+
+
+def test_a_mapping_is_no_parameter_value(read, package, launch_xml):
+    with pytest.raises(launch_xml.LaunchError, match="'p' is '{a: 1}', which is no single value"):
+        read('<node pkg="some_pkg" exec="some_node"><param name="p" value="{a: 1}"/></node>')
 
 
 def test_two_nodes_do_not_share_parameters(read, package):

@@ -246,6 +246,7 @@ class _Reader:
         self.launch = launch
         self.given = given
         self.numbers = itertools.count(1)
+        self.file_numbers = itertools.count(1)
 
     def read(self, file: Path, variables: dict[str, str]) -> None:
         try:
@@ -352,32 +353,39 @@ class _Reader:
         self.launch.processes.append(Process(name, command, env, **kwargs))
 
     def parameters(self, element, variables, file) -> list[str]:
-        """The arguments that hand over a node's parameters, files and values in their order."""
+        """The arguments that hand over a node's parameters, files and values in their order: the last one wins."""
         args: list[str] = []
         values: dict[str, object] = {}
+
+        def write_values() -> None:
+            if values:
+                path = self.launch.folder / f"launch_params_{next(self.file_numbers)}.yaml"
+                path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}), encoding="utf-8")
+                args.extend(["--params-file", str(path)])
+                values.clear()
+
         for child in element.findall("param"):
             if "from" in child.attrib:
+                write_values()
                 path = Path(self.get(child, "from", variables, file))
                 if not path.is_file():
                     raise LaunchError(f"the parameter file {path} does not exist")
                 args += ["--params-file", str(path)]
             else:
-                values[child.get("name", "")] = self.parameter(child, variables, file)
-        if values:
-            number = len(self.launch.processes)
-            path = self.launch.folder / f"launch_params_{number}.yaml"
-            path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}), encoding="utf-8")
-            args += ["--params-file", str(path)]
+                values[self.get(child, "name", variables, file)] = self.parameter(child, variables, file)
+        write_values()
         return args
 
     def parameter(self, element, variables, file) -> object:
         if len(element):
-            return {c.get("name", ""): self.parameter(c, variables, file) for c in element}
-        name = element.get("name")
+            return {self.get(c, "name", variables, file): self.parameter(c, variables, file) for c in element}
+        name = self.get(element, "name", variables, file)
         text = self.get(element, "value", variables, file)
         kind = element.get("type")
         if kind is None:
             value = yaml.safe_load(text)
+            if isinstance(value, dict):
+                raise LaunchError(f"the parameter {name!r} is {text!r}, which is no single value or list of values")
             return "" if value is None else value
         if kind not in _PARAMETER_TYPES:
             raise LaunchError(f"type={kind!r} is not one of: {', '.join(_PARAMETER_TYPES)}")
