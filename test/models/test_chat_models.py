@@ -1,11 +1,14 @@
 """Molmo 2's points, and boxes from chat models that no dialect is written for."""
 
 import importlib
+import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from test_generative import answer_with, image_of
+from transformers import AutoProcessor
 
 from vlm_perception.models import codecs
 from vlm_perception.models.capability import require
@@ -166,13 +169,58 @@ def test_a_model_without_a_dialect_speaks(tiny_checkpoints, monkeypatch):
 
 
 def test_no_chat_template_is_said(tiny_checkpoints, tmp_path):
-    import shutil
-
     folder = tmp_path / "base"
     shutil.copytree(tiny_checkpoints("llava"), folder)
     (folder / "chat_template.jinja").unlink()
     with pytest.raises(ModelError, match="has no chat template"):
         build_model(str(folder), device="cpu")
+
+
+def with_begin(folder, copy, *, template, tokenizer):
+    """A copy of a checkpoint whose chat template and whose tokenizer write the begin token, or do not."""
+    shutil.copytree(folder, copy)
+    if template:
+        (chat,) = copy.glob("chat_template.jinja")
+        chat.write_text("{{ bos_token }}" + chat.read_text())
+    if tokenizer:
+        content = json.loads((copy / "tokenizer.json").read_text())
+        begin = {"SpecialToken": {"id": "<s>", "type_id": 0}}
+        single, second = ({"Sequence": {"id": which, "type_id": 0}} for which in "AB")
+        content["post_processor"] = {
+            "type": "TemplateProcessing", "single": [begin, single], "pair": [begin, single, second],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}},
+        }  # fmt: skip
+        (copy / "tokenizer.json").write_text(json.dumps(content))
+    return str(copy)
+
+
+@pytest.mark.parametrize("template", [False, True])
+@pytest.mark.parametrize("tokenizer", [False, True])
+def test_tokens_are_those_of_the_librarys_own_call(tiny_checkpoints, tmp_path, template, tokenizer):
+    """One begin token at the most, whoever writes it: the template, the tokenizer, or either of them."""
+    folder = with_begin(tiny_checkpoints("llava"), tmp_path / "x", template=template, tokenizer=tokenizer)
+    model = build_model(folder, device="cpu")
+    ours = model._dialect.encode(image_of(), "what is it?", model.placement).inputs
+    content = [{"type": "image", "image": image_of()}, {"type": "text", "text": "what is it?"}]
+    theirs = AutoProcessor.from_pretrained(folder).apply_chat_template(
+        [{"role": "user", "content": content}],
+        add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt",
+    )  # fmt: skip
+    assert ours["input_ids"].tolist() == theirs["input_ids"].tolist()
+    assert ours["input_ids"][0].tolist().count(0) == int(template or tokenizer)
+    torch.testing.assert_close(ours["pixel_values"], theirs["pixel_values"])
+
+
+@pytest.mark.parametrize("kind", ["qwen3_vl", "internvl", "molmo2"])
+def test_dialects_of_their_own_begin_once_too(tiny_checkpoints, tmp_path, kind):
+    """Template and tokenizer both write the begin token; the placeholder of the image is expanded here or there."""
+    folder = with_begin(tiny_checkpoints(kind), tmp_path / "x", template=True, tokenizer=True)
+    model = build_model(folder, device="cpu")
+    ids = model._dialect.encode(image_of(), "what is it?", model.placement).inputs["input_ids"][0].tolist()
+    assert (ids[0], ids.count(0)) == (0, 1)
+    plain = build_model(str(tiny_checkpoints(kind)), device="cpu")
+    without = plain._dialect.encode(image_of(), "what is it?", plain.placement).inputs["input_ids"][0].tolist()
+    assert ids == ([] if kind == "molmo2" else [0]) + without  # Molmo 2's processor begins what does not begin
 
 
 def test_what_no_family_runs_is_said(tmp_path):

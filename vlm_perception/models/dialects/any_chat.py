@@ -19,6 +19,7 @@ from vlm_perception.models.codecs import (
     pixels_to_per_mille,
 )
 from vlm_perception.models.dialects.base import ChatDialect, as_text, image_arguments, on_device
+from vlm_perception.models.dialects.chat import begun
 from vlm_perception.models.last_image import remember_image
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
@@ -107,8 +108,8 @@ class AnyChatDialect(ChatDialect):
         """See :class:`~vlm_perception.models.asking.Dialect`."""
         messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": prompt}]}]
         text = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        where = image_arguments(self._processor, placement)
-        batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt", **where)
+        arguments = {**image_arguments(self._processor, placement), **begun(text, self._processor.tokenizer)}
+        batch = self._processor(text=[text], images=[image_rgb], return_tensors="pt", **arguments)
         height, width = image_rgb.shape[:2]
         return on_device(batch, placement, (width, height), self._images)
 

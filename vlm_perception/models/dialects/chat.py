@@ -58,11 +58,13 @@ class ChatInputs:
         writer = self.processor if self.processor is not None else self.tokenizer
         text = writer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False, **self.template)
         if self.processor is not None:
-            arguments = {"images_kwargs": where} if where else {}
+            arguments: dict[str, Any] = {"images_kwargs": where} if where else {}
+            arguments |= begun(text, self.tokenizer)
             return dict(self.processor(text=[text], images=[image_rgb], return_tensors="pt", **arguments))
         pixels = dict(self.image_processor(images=[image_rgb], return_tensors="pt", **self.extra, **where))
+        once = begun(text, self.tokenizer)
         text = self.prefix + text.removeprefix(self.prefix).replace(self.placeholder, self.expand(pixels), 1)
-        tokens = dict(self.tokenizer([text], return_tensors="pt", return_token_type_ids=False))
+        tokens = dict(self.tokenizer([text], return_tensors="pt", return_token_type_ids=False, **once))
         ids = import_torch().tensor(self.tokenizer.convert_tokens_to_ids(list(self.image_tokens)))
         pixels.pop("num_patches", None)
         return {**tokens, **pixels, "mm_token_type_ids": import_torch().isin(tokens["input_ids"], ids).long()}
@@ -75,6 +77,15 @@ class ChatInputs:
     def decode(self, tokens: Any, prompt_length: int) -> str:
         """The continuation only."""
         return str(self.tokenizer.decode(tokens[prompt_length:], skip_special_tokens=True))
+
+
+def begun(text: str, tokenizer: Any) -> dict[str, bool]:
+    """Arguments with which a text that a chat template wrote gets one begin token, as the library's own call has it.
+
+    Some templates write it, and some tokenizers add it to whatever they read.
+    """
+    begin = tokenizer.bos_token
+    return {"add_special_tokens": False} if begin and text.startswith(begin) else {}
 
 
 def qwen_inputs(checkpoint: Checkpoint) -> ChatInputs:
