@@ -8,15 +8,17 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vlm_perception.models.parsers import florence, written
+from vlm_perception.models.parsers import florence
 from vlm_perception.models.parsers.kosmos import parse_kosmos
 from vlm_perception.models.parsers.molmo import parse_molmo
 from vlm_perception.models.parsers.paligemma import parse_paligemma
+from vlm_perception.models.parsers.point_tags import parse_points
+from vlm_perception.models.parsers.written import parse_written
 
 CORPUS = Path(__file__).parent / "corpus"
 PARSERS = {
-    "written": lambda text, limits=(1000, 1000): written.parse_written(text, limits),
-    "points": lambda text, limits=(100, 100): written.parse_points(text, limits),
+    "written": lambda text, limits=(1000, 1000): parse_written(text, limits),
+    "points": lambda text, limits=(100, 100): parse_points(text, limits),
     "molmo": lambda text, limits=None: parse_molmo(text),
     "florence": lambda text, limits=None: florence.parse_boxes(text),
     "florence_polygons": lambda text, limits=None: florence.parse_polygons(text),
@@ -121,6 +123,6 @@ def test_a_truncated_answer_gives_a_prefix_of_the_whole(boxes, cut):
 
     full = [(x, y, min(x + w, 1000), min(y + h, 1000)) for x, y, w, h in boxes]
     whole = json.dumps([{"bbox_2d": box, "label": f"thing {i}"} for i, box in enumerate(full)])
-    parsed = written.parse_written(whole[: int(len(whole) * cut)], (1000, 1000))
+    parsed = parse_written(whole[: int(len(whole) * cut)], (1000, 1000))
     found = [place.box for place in parsed.places]
     assert found == [tuple(map(float, box)) for box in full[: len(found)]]

@@ -23,7 +23,7 @@ CORPUS = Path(__file__).parent / "corpus"
         ("the big red mug", ("mug", "red mug", "plate"), ["red mug"]),
         ("zebra", ("red mug", "mug", "plate"), []),
         ("", ("red mug", "plate"), []),
-        ("anything", ("plate",), ["plate"]),
+        ("anything", ("plate",), []),
         ("frying pans", ("frying pan", "stove"), ["frying pan"]),
         ("frying pan", ("frying pans", "stove"), ["frying pans"]),
         ("Knives", ("knife", "fork"), ["knife"]),

@@ -6,7 +6,8 @@ import pytest
 
 from vlm_perception.models.asking import Sizes
 from vlm_perception.models.dialects.base import as_text
-from vlm_perception.models.parsers.written import parse_points, parse_written
+from vlm_perception.models.parsers.point_tags import parse_points
+from vlm_perception.models.parsers.written import parse_written
 
 LIMITS = (1000.0, 1000.0)
 MUG = (161.0, 521.0, 446.0, 706.0)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from vlm_perception.language.morphology import singular
+from vlm_perception.models.label_words import label_words
 
 _LONGEST: Final = 300  # characters; a denial is a sentence
 _POLITE: Final = r"(?:(?:i am sorry|i'm sorry|sorry|unfortunately|no)[,.]? )?(?:but )?"
@@ -21,8 +21,9 @@ _DENIAL: Final = re.compile(
 )
 _NONE: Final = re.compile(rf"{_POLITE}(?:there (?:is|are) )?none{_SEEN}{_WHERE}[.!]?")
 _BETWEEN: Final = re.compile(r",? (?:or|nor|and)(?: any| an?| no)? |, (?:no )?")
-_ARTICLES: Final = frozenset({"a", "an", "any", "of", "the", "these", "those", "such"})
 _WHATEVER: Final = frozenset({"object", "item", "thing", "instance", "match", "category", "matching", "requested"})
+# That there is no image may be said of what the model was given.
+_SIGHT: Final = frozenset({"image", "picture", "photo", "photograph"})
 
 
 def denied(text: str, phrases: Sequence[str]) -> tuple[str, ...]:
@@ -45,13 +46,10 @@ def denied(text: str, phrases: Sequence[str]) -> tuple[str, ...]:
         return ()
     absent: dict[str, None] = {}
     for part in _BETWEEN.split(match["what"]):
-        words = _words(part)
-        covered = phrases if words <= _WHATEVER else [phrase for phrase in phrases if words <= _words(phrase)]
-        if not words or not covered:
+        words = label_words(part)
+        covered = phrases if words <= _WHATEVER else [phrase for phrase in phrases if words <= label_words(phrase)]
+        if not words or words <= _SIGHT or not covered:
             return ()
         absent.update(dict.fromkeys(covered))
     return tuple(phrase for phrase in phrases if phrase in absent)
 
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(singular(word)[0] for word in re.findall(r"\w+", text.lower())) - _ARTICLES

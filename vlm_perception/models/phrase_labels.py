@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from vlm_perception.language.morphology import singular
 from vlm_perception.models.base import Unread
 from vlm_perception.models.denials import denied
+from vlm_perception.models.label_words import label_words
 from vlm_perception.models.parsers.base import Parsed, Place, excerpt
 
-_ARTICLES: Final = frozenset({"a", "an", "the"})
+_LOG = logging.getLogger(__name__)
 # Problems of the parsers that cost no place.
 _HARMLESS: Final = re.compile(
     r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for|dropped .*: it speaks of image"
@@ -25,15 +27,12 @@ def fitting(label: str, phrases: Sequence[str]) -> tuple[str, ...]:
     """The phrases that a model's label may mean: one, none, or several between which it does not decide.
 
     In singular or plural: the same words; else the phrase all of whose words are in the label, the longest one ("the
-    big red mug" is a red mug, and a mug too); else the phrase in which the label's words are. A single phrase takes
-    whatever the model calls it.
+    big red mug" is a red mug, and a mug too); else the phrase in which the label's words are.
     """
-    if len(phrases) == 1:
-        return tuple(phrases)
-    said = _words(label)
+    said = label_words(label)
     if not said:
         return ()
-    asked = {phrase: _words(phrase) for phrase in phrases}
+    asked = {phrase: label_words(phrase) for phrase in phrases}
     same = [phrase for phrase, words in asked.items() if words == said]
     if same:
         return (same[0],)
@@ -44,8 +43,30 @@ def fitting(label: str, phrases: Sequence[str]) -> tuple[str, ...]:
     return tuple(phrase for phrase, words in asked.items() if said < words)
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(singular(word)[0] for word in re.findall(r"\w+", text.lower())) - _ARTICLES
+def meant(labels: Iterable[str], phrases: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """For each label of one answer the phrases that it may mean, see :func:`fitting`.
+
+    Where one thing alone was asked for, a label that does not fit may be a synonym ("cup"), and no label is needed. Once
+    another label fits, the model has called the thing by its name, and what it calls something else is something else.
+    """
+    fits = {label: fitting(label, phrases) for label in labels}
+    if len(phrases) > 1:
+        return fits
+    named = any(fits.values())
+    return {label: () if named and not fit and label_words(label) else tuple(phrases) for label, fit in fits.items()}
+
+
+def without_others(parsed: Parsed, phrase: str) -> Parsed:
+    """An answer about one phrase, without the places that it calls something else; they are told in the log."""
+    means = meant((place.label for place in parsed.places), (phrase,))
+    _log_others([label for label, fits in means.items() if not fits], (phrase,))
+    return replace(parsed, places=tuple(place for place in parsed.places if means[place.label]))
+
+
+def _log_others(labels: Sequence[str], phrases: Sequence[str]) -> None:
+    if labels:
+        told = ", ".join(excerpt(label) for label in labels[:_TOLD])
+        _LOG.info("left out what the model calls %s: it was asked for %s", told, ", ".join(map(repr, phrases)))
 
 
 def losses(problems: Iterable[str]) -> tuple[str, ...]:
@@ -62,15 +83,16 @@ def by_phrase(parsed: Parsed, phrases: Sequence[str]) -> tuple[list[tuple[str, P
 
     Returns:
         (phrase, box) in the order written; and what is missing: places that could not be read, points in place of boxes,
-        labels that fit several phrases alike, or none while a phrase is left without a box (it may be a synonym). A
-        plain "there is no mug" is an answer, and nothing is missing.
+        labels that fit several phrases alike, or none while a phrase is left without a box (it may be a synonym; while
+        all have boxes, it is told in the log). A plain "there is no mug" is an answer, and nothing is missing.
     """
     found: list[tuple[str, Place]] = []
     lost = list(losses(parsed.problems))
     torn: dict[tuple[str, ...], str] = {}
     strange: dict[str, None] = {}
+    means = meant((place.label for place in parsed.places if not place.is_point), phrases)
     for place in parsed.places:
-        fits = fitting(place.label, phrases)
+        fits = means.get(place.label, ())
         if place.is_point:
             lost.append(f"a point is no box: {excerpt(place.label)}")
         elif len(fits) == 1:
@@ -78,7 +100,7 @@ def by_phrase(parsed: Parsed, phrases: Sequence[str]) -> tuple[list[tuple[str, P
         elif fits:
             torn[fits] = f"{excerpt(place.label)} may be {' or '.join(repr(phrase) for phrase in fits)}"
         else:
-            strange[excerpt(place.label)] = None
+            strange[place.label] = None
     known = {phrase for phrase, _ in found}
     unread = [Unread(fits, why, partly=not known.isdisjoint(fits)) for fits, why in torn.items()]
     absent = denied(parsed.text, phrases) if not parsed.places and all(map(_NO_PLACE.match, lost)) else ()
@@ -87,6 +109,8 @@ def by_phrase(parsed: Parsed, phrases: Sequence[str]) -> tuple[list[tuple[str, P
         unread.insert(0, Unread(open_to_doubt, "; ".join(lost[:_TOLD]), partly=bool(found)))
     without = tuple(phrase for phrase in phrases if phrase not in known)
     if strange and without:
-        labels = ", ".join(list(strange)[:_TOLD])
+        labels = ", ".join(excerpt(label) for label in list(strange)[:_TOLD])
         unread.append(Unread(without, f"it called what it found {labels}", partly=False))
+    else:
+        _log_others(list(strange), phrases)
     return found, tuple(unread)

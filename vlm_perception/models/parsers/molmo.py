@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from vlm_perception.models.parsers.base import Parsed, Place, check_point, excerpt, without_repeats
-from vlm_perception.models.parsers.written import parse_points
+from vlm_perception.models.parsers.point_tags import parse_points
 
 _TAG = re.compile(r"<points?\b[^<>]*?\bcoords\s*=\s*[\"']([^\"'<>]*)([\"'][^<>]*>)?([^<]*)")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
@@ -37,6 +37,11 @@ def parse_molmo(text: str) -> Parsed:
         found = [place for group in groups for place in _group(group, problems, cut=False)]
         found += _group(last, problems, cut=not whole)
         places += [replace(place, label=label) for place in found]
+    rest = _TAG.sub(" ", text)
+    if "<point" in rest:
+        others = _elders(rest)
+        places += others.places
+        problems += others.problems
     if not places and not problems:
         problems.append(f"no points in {excerpt(text)}")
     words = re.sub(r"\s+", " ", re.sub(r"<[^<>]*>", " ", text)).strip()

@@ -1,44 +1,29 @@
-"""Coordinates written in digits: JSON answers, ``[x1, y1, x2, y2]``, ``(x1,y1),(x2,y2)``, ``<point x= y=>``."""
+"""Coordinates written in digits: JSON answers, ``[x1, y1, x2, y2]``, ``(x1,y1),(x2,y2)``."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from vlm_perception.models.parsers.base import (
-    Parsed,
-    Place,
-    check_box,
-    check_point,
-    excerpt,
-    without_repeats,
-)
+from vlm_perception.models.parsers.base import Parsed, Place, check_box, excerpt, without_repeats
+from vlm_perception.models.parsers.json_pieces import Kind, cut_up
+from vlm_perception.models.parsers.number_lists import number_lists
 from vlm_perception.models.parsers.thoughts import without_thoughts
+from vlm_perception.models.parsers.written_objects import read_object
 
-_BOX_KEYS = ("bbox_2d", "box_2d", "bbox", "box", "bounding_box", "coordinates")
-_POINT_KEYS = ("point_2d", "point")
-_LABEL_KEYS = ("label", "name", "phrase", "object", "text", "text_content", "description", "category")
-
-_NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)"
-# No two parts of a pattern that follow each other may match the same blanks: a model in a loop writes thousands.
-_LIST = re.compile(rf"[\[(]\s*({_NUMBER}(?:(?:\s*[,;]\s*|\s+){_NUMBER}){{1,7}})\s*[\])]")
-_CORNERS = re.compile(
-    rf"\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*(?:,\s*)?\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)"
-)
 _REF = re.compile(r"<ref>([^<]*)</ref>|<\|object_ref_start\|>([^<]*)<\|object_ref_end\|>")
-_POINT_TAG = re.compile(r"<points?\s([^<>]*?)/?>(?:([^<]*)</points?>)?")
-_POINT_XY = re.compile(rf"\bx(\d*)\s*=\s*[\"']\s*({_NUMBER})\s*[\"']\s+y\1\s*=\s*[\"']\s*({_NUMBER})\s*[\"']")
+_READ_ALREADY = "{}"  # in place of an object, which parts what is before it from what is after it
 
 
 def parse_written(text: str, limits: tuple[float, float]) -> Parsed:
     """Find every box or point that a text certainly states.
 
-    JSON objects are read first, whole ones only: of a truncated answer the complete objects are kept and the
-    torso is reported. Without any, lists of four numbers in brackets or pairs of corners are read, labelled by
-    a ``<ref>`` before them. What the model thought before it answered is not read.
+    JSON objects are read first. Of one that is malformed or was cut off, a box is kept if all its numbers and its bracket
+    are there, and its label if that is certain; the rest is reported. Where there are no objects, lists of four numbers
+    in brackets or pairs of corners are read, labelled by a ``<ref>`` before them; beside objects they are reported, for
+    what they mean there is not certain. What the model thought before it answered is not read.
 
     Args:
         text: the model's answer.
@@ -49,111 +34,59 @@ def parse_written(text: str, limits: tuple[float, float]) -> Parsed:
     """
     text, cut = without_thoughts(text)
     problems = [cut] if cut else []
-    objects, torso = _json_objects(text)
-    places = [place for item in objects for place in _from_object(item, limits, problems)]
-    if torso:
-        problems.append(f"dropped a truncated end: {excerpt(torso)}")
-    if not places and not any(_keys(item) for item in objects):
-        places = list(_from_prose(text, limits, problems))
+    strange: list[str] = []  # objects that say where nothing is, in a way that is known
+    places: list[Place] = []
+    boxes: set[tuple[float, ...]] = set()
+    unread: list[str] = []
+    between: list[str] = []
+    listed = False
+    for piece in cut_up(text):
+        if piece.kind is Kind.BETWEEN:
+            unread.append(piece.text)
+            between.append(piece.text)
+            continue
+        read = read_object(piece, limits)
+        # What is left of an object in a loop says again what a whole one said.
+        fresh = [place for place in read.places if piece.kind is Kind.WHOLE or place.label or place.box not in boxes]
+        boxes |= {place.box for place in fresh}
+        places += fresh
+        certain = read.known or piece.kind is Kind.TRUNCATED
+        (problems if certain else strange).extend(read.problems)
+        unread.append(_READ_ALREADY if read.known else piece.text)
+        between.append(_READ_ALREADY)
+        listed = listed or (read.known and piece.kind is Kind.WHOLE)
+    if places or listed:
+        problems += [*strange, *_beside("".join(between), limits, places)]
+    else:
+        places = _from_prose("".join(unread), limits, problems)
     if not places and not problems and not re.search(r"\[\s*\]", text):
         problems.append(f"no coordinates in {excerpt(text)}" if text.strip() else "empty answer")
     return Parsed(without_repeats(places, problems), tuple(problems), text.strip())
 
 
-def parse_points(text: str, limits: tuple[float, float] = (100.0, 100.0)) -> Parsed:
-    """Molmo's ``<point x="61.5" y="40.4" alt="red mug">red mug</point>``, in per cent of each side."""
-    problems: list[str] = []
+def _from_prose(text: str, limits: tuple[float, float], problems: list[str]) -> list[Place]:
+    refs = list(_REF.finditer(text))
+    ends = [ref.end() for ref in refs]
+    found, unclosed = number_lists(text)
     places: list[Place] = []
-    for tag in _POINT_TAG.finditer(text):
-        label = _alt(tag.group(1)) or (tag.group(2) or "").strip()
-        found = list(_POINT_XY.finditer(tag.group(1)))
-        if not found:
-            problems.append(f"dropped {excerpt(tag.group(0))}: no x and y")
-        for match in found:
-            place = check_point((float(match.group(2)), float(match.group(3))), limits, problems)
-            if place is not None:
-                places.append(replace(place, label=label))
-    if not places and not problems:
-        problems.append(f"no points in {excerpt(text)}" if text.strip() else "empty answer")
-    words = re.sub(r"\s+", " ", re.sub(r"<[^<>]*>", " ", text)).strip()
-    return Parsed(without_repeats(places, problems), tuple(problems), words)
-
-
-def _alt(attributes: str) -> str:
-    match = re.search(r"alt\s*=\s*[\"']([^\"']*)[\"']", attributes)
-    return match.group(1).strip() if match else ""
-
-
-def _json_objects(text: str) -> tuple[list[dict[str, Any]], str]:
-    """Every whole JSON object of a text, outermost first, and the end that was cut off ("" if none)."""
-    decoder = json.JSONDecoder()
-    objects: list[dict[str, Any]] = []
-    torso = ""
-    index = text.find("{")
-    while index >= 0:
-        try:
-            value, end = decoder.raw_decode(text, index)
-        except (ValueError, RecursionError):
-            if text.find("}", index) < 0:
-                torso = text[index:]
-            end = index + 1
-        else:
-            objects += _flatten(value)
-            torso = ""
-        index = text.find("{", end)
-    return objects, torso
-
-
-def _flatten(value: object) -> Iterator[dict[str, Any]]:
-    if isinstance(value, dict):
-        if _keys(value):
-            yield value
-        else:
-            for inner in value.values():
-                yield from _flatten(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _flatten(inner)
-
-
-def _keys(item: dict[str, Any]) -> str:
-    return next((key for key in (*_BOX_KEYS, *_POINT_KEYS) if key in item), "")
-
-
-def _from_object(
-    item: dict[str, Any], limits: tuple[float, float], problems: list[str]
-) -> Iterator[Place]:
-    key = _keys(item)
-    if not key:
-        return
-    label = next((item[name].strip() for name in _LABEL_KEYS if isinstance(item.get(name), str)), "")
-    value = item[key]
-    many = isinstance(value, list) and bool(value) and all(isinstance(inner, list) for inner in value)
-    for numbers in value if many else [value]:
-        if not isinstance(numbers, list) or any(
-            isinstance(n, bool) or not isinstance(n, (int, float)) for n in numbers
-        ):
-            problems.append(f"dropped {excerpt(json.dumps(item, ensure_ascii=False))}: '{key}' is no list of numbers")
-            continue
-        check = check_point if key in _POINT_KEYS else check_box
-        place = check(numbers, limits, problems)
-        if place is not None:
-            yield replace(place, label=label)
-
-
-def _from_prose(text: str, limits: tuple[float, float], problems: list[str]) -> Iterator[Place]:
-    refs = [(match.end(), (match.group(1) or match.group(2) or "").strip()) for match in _REF.finditer(text)]
-    found: list[tuple[int, list[float]]] = []
-    rest = text
-    for match in _CORNERS.finditer(text):
-        found.append((match.start(), [float(group) for group in match.groups()]))
-        rest = rest[: match.start()] + " " * len(match.group(0)) + rest[match.end() :]
-    for match in _LIST.finditer(rest):
-        numbers = [float(number) for number in re.findall(_NUMBER, match.group(1))]
-        if len(numbers) > 2:  # a pair in prose is as likely a size or a remark
-            found.append((match.start(), numbers))
-    for start, numbers in sorted(found, key=lambda item: item[0]):
+    for start, numbers in found:
         place = check_box(numbers, limits, problems)
         if place is not None:
-            label = next((words for end, words in reversed(refs) if end <= start), "")
-            yield replace(place, label=label)
+            before = bisect_right(ends, start)
+            words = refs[before - 1].group(1) or refs[before - 1].group(2) or "" if before else ""
+            places.append(replace(place, label=words.strip()))
+    problems += [f"dropped {excerpt(torn)}: its bracket is not closed" for torn in unclosed]
+    return places
+
+
+def _beside(text: str, limits: tuple[float, float], places: Sequence[Place]) -> list[str]:
+    """Problems with the brackets that stand outside of all objects; some repeat in words what an object says."""
+    said = {place.box for place in places}
+    found, unclosed = number_lists(text)
+    problems = []
+    for _, numbers in found:
+        place = check_box(numbers, limits, [])
+        if place is None or place.box not in said:
+            written = excerpt(", ".join(f"{number:g}" for number in numbers))
+            problems.append(f"dropped {written}: outside of all objects")
+    return problems + [f"dropped {excerpt(torn)}: its bracket is not closed" for torn in unclosed]
