@@ -28,6 +28,11 @@ setup(
         ("share/vlm_perception/config", [str(p.relative_to(root)) for p in root.glob("config/*")]),
     ],
     install_requires=[*requirements("core"), "torch>=2.6,<3"],
-    extras_require={"view": ["open3d>=0.18"], "dev": requirements("dev")},
+    extras_require={
+        "view": ["open3d>=0.18"],
+        "models": ["timm", "torchvision"],  # what some models need; many are faster with torchvision
+        "quantised": ["accelerate", "bitsandbytes"],  # for load_in_8bit and load_in_4bit
+        "dev": requirements("dev"),
+    },
     entry_points={"console_scripts": ["vlm-perception=vlm_perception.cli:main"]},
 )

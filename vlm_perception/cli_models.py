@@ -125,6 +125,7 @@ def _row(entry: ModelEntry, state: str) -> dict[str, Any]:
         "source": entry.source,
         "licence": entry.licence,
         "gated": entry.gated,
+        "needs": list(entry.packages),
         "size_mb": entry.size_mb,
         "state": state,
     }

@@ -1,5 +1,6 @@
 """docs/models.md says what config/models.yaml and the code say."""
 
+import ast
 import itertools
 import re
 import shlex
@@ -18,12 +19,13 @@ from vlm_perception.models.quantisation import WRITINGS, edge_errors
 from vlm_perception.models.registry import load_registry
 from vlm_perception.resources import asset_path
 
-PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "models.md"
 HALVED = ("kosmos-2", "molmo2-4b", "molmo2-8b")  # published in float32, kept in half precision
 
 
-def table(first_column):
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
+def table(first_column, page=PAGE):
+    lines = page.read_text(encoding="utf-8").splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith(f"| {first_column} |"))
     rows = []
     for line in lines[start + 2 :]:
@@ -37,7 +39,8 @@ def test_every_model_is_in_the_table_as_it_is_registered():
     rows = {row[0].strip("`"): row[1:] for row in table("model")}
     registry = load_registry()
     assert list(rows) == list(registry)
-    for name, (family, tasks, licence, download, weights, source, measured) in rows.items():
+    timed = {row[0].split("`")[1] for row in table("random weights")}
+    for name, (family, tasks, licence, download, weights, source, needs, measured) in rows.items():
         entry = registry[name]
         assert family == entry.family, name
         assert tasks == ", ".join(entry.tasks), name
@@ -47,9 +50,51 @@ def test_every_model_is_in_the_table_as_it_is_registered():
         assert (f"`{entry.hub_id}`" in source) if entry.hub_id else ("ships" in source), name
         # Sizes are those of the recorded architectures, in test_random_weights.py.
         assert measured.startswith("size") == (entry.architecture is not None), name
+        assert ("speed" in measured and "peak memory" in measured) == (name in timed) or not entry.architecture, name
         assert measured, name
+        assert needs == ", ".join(f"`{package}`" for package in entry.packages), name
         if entry.size_mb:
             assert int(weights) == round(entry.size_mb / (2 if name in HALVED else 1)), name
+
+
+def test_the_readmes_table_is_the_registry_in_short():
+    registry, details = load_registry(), {row[0].strip("`"): row for row in table("model")}
+    timed = {row[0].split("`")[1] for row in table("random weights")}
+    listed = []
+    for models, family, tasks, licence, weights, source, measured, not_measured in table("models", ROOT / "README.md"):
+        names = re.findall(r"`([^`]+)`", models)
+        entries = [registry[name] for name in names]
+        assert {entry.family for entry in entries} == {family}, names
+        assert set(tasks.split(", ")) == set().union(*(entry.tasks for entry in entries)), names
+        assert len({entry.tasks for entry in entries}) == 1, f"{names} differ, so they need rows of their own"
+        assert licence == ", ".join(dict.fromkeys(entry.licence for entry in entries)), names
+        if entries[0].size_mb:
+            assert weights.replace(",", "").split(" / ") == [details[name][5] for name in names], names
+            assert re.findall(r"`(.+?/.+?)`", source) == [entry.hub_id for entry in entries], names
+            assert measured.startswith("size")
+            assert "accuracy" in not_measured
+        assert ("licence" in source) == any(entry.gated for entry in entries), names
+        packages = {package for entry in entries for package in entry.packages}
+        assert set(re.findall(r"pip install ([\w -]+)", source)) == packages, names
+        if entries[0].architecture is not None:
+            assert ("speed" in measured) == bool(timed & set(names)), names
+            assert ("speed" in not_measured) == bool(set(names) - timed), names
+        listed += names
+    assert listed == list(registry)
+
+
+def test_what_models_need_is_an_extra():
+    (extras,) = [
+        ast.literal_eval(word.value.values[[key.value for key in word.value.keys].index("models")])
+        for call in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        for word in call.keywords
+        if word.arg == "extras_require"
+    ]
+    needed = {package for entry in load_registry().values() for package in entry.packages}
+    assert needed
+    assert needed <= set(extras)
+    assert needed <= {row[0].strip("`") for row in table("packages")}
 
 
 def test_every_family_is_spoken_of():

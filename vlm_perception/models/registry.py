@@ -14,6 +14,7 @@ from vlm_perception.resources import asset_path, config_path
 from vlm_perception.types import ModelError
 
 ROLES = ("grounder", "segmenter")
+_INSTALLED = ("torch", "transformers", "PIL", "scipy")  # with this package
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class ModelEntry:
         family: the file of this package that runs it, e.g. "detection-head".
         roles: "grounder" (phrases -> boxes), "segmenter" (boxes -> masks), or both.
         tasks: what it can do, in the words of ``Capabilities`` ("detects", "masks", "captions" ...).
+        languages: ISO 639-1 codes, as in ``Capabilities``.
         model_type: ``model_type`` of its ``config.json``; "" for what is no transformers model.
         hub_id: where it is downloaded from; "" for what ships with this package.
         asset: folder under ``vlm_perception/assets`` for what ships with this package.
@@ -41,6 +43,7 @@ class ModelEntry:
     family: str
     roles: tuple[str, ...]
     tasks: tuple[str, ...]
+    languages: tuple[str, ...] = ("en",)
     model_type: str = ""
     hub_id: str = ""
     asset: str = ""
@@ -55,6 +58,11 @@ class ModelEntry:
     def source(self) -> str:
         """The hub id, or "built in"."""
         return self.hub_id or "built in"
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What has to be installed for it beside this package, e.g. "timm"."""
+        return tuple(name for name in self.requires if name not in _INSTALLED)
 
     @property
     def asset_folder(self) -> Path | None:
@@ -95,6 +103,7 @@ def _entry(name: str, row: object, path: Path) -> ModelEntry:
             raise ModelError(f"{path}: model '{name}' lacks '{key}'")
     for key in ("roles", "tasks", "requires"):
         values[key] = tuple(values.get(key) or ())
+    values["languages"] = tuple(values.get("languages") or ("en",))
     wrong = sorted(set(values["roles"]) - set(ROLES))
     if wrong:
         raise ModelError(f"{path}: model '{name}' has unknown roles {wrong}; known are {list(ROLES)}")
