@@ -50,7 +50,7 @@ class LastImage:
         if image_rgb is None:
             return self._processor(images, **arguments)
         made = self._made
-        if made is None or made.arguments != arguments or not np.array_equal(made.image_rgb, image_rgb):
+        if made is None or made.arguments != arguments or not _same(made.image_rgb, image_rgb):
             made = _Made(image_rgb.copy(), arguments, self._processor(images, **arguments))
             self._made = made
         return type(made.batch)(dict(made.batch))  # callers take things out of it
@@ -89,6 +89,10 @@ def remember_image(processor: Any) -> LastImage:
     images = LastImage(processor.image_processor)
     processor.image_processor = images
     return images
+
+
+def _same(first: RgbImage, second: RgbImage) -> bool:
+    return first.dtype == second.dtype and np.array_equal(first, second)
 
 
 def _only(images: Any) -> RgbImage | None:

@@ -18,6 +18,7 @@ from vlm_perception.models.dialects.internvl import internvl
 from vlm_perception.models.dialects.molmo import molmo2
 from vlm_perception.models.dialects.qwen import qwen2, qwen2_5, qwen3, qwen3_5
 from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.models.image_features import remember_features
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.runtime import Placement, import_transformers
@@ -62,4 +63,5 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Gene
     dialect = DIALECTS[model_type](checkpoint) if model_type in DIALECTS else any_chat(checkpoint, options)
     auto = import_transformers().AutoModelForImageTextToText
     model = load_weights(checkpoint, auto, placement, options=options.values)
+    remember_features(model)
     return generative.GenerativeModel(checkpoint.name, model, dialect, placement, options)
