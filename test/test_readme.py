@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from string import Template
 
+import launch_xml
 import numpy as np
 import pytest
 
@@ -101,3 +102,13 @@ def test_what_the_readme_links_to_is_there():
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
         if "://" not in link:
             assert (ROOT / link).exists(), link
+
+
+def test_launch_files_and_their_arguments():
+    section = README[README.index("### Launch files") :]
+    section = section[: section.index("\n### ", 1)]
+    listed = {row[0]: row[1:] for row in (re.findall(r"`([\w.]+)`", line) for line in section.splitlines() if line.startswith("| `"))}
+    files = sorted((ROOT / "launch").glob("*.launch.xml"))
+    assert sorted(listed) == [file.name for file in files]
+    for file in files:
+        assert listed[file.name] == [argument.name for argument in launch_xml.declared_arguments(file)], file.name
