@@ -14,6 +14,8 @@ from vlm_perception.models.capability import require
 from vlm_perception.models.factory import build_model, build_segmenter
 from vlm_perception.models.heatmap_boxes import boxes_from_heatmap
 from vlm_perception.models.heatmap_grounder import HeatmapGrounder
+from vlm_perception.models.runtime import Placement
+from vlm_perception.pipeline import Pipeline
 from vlm_perception.types import CommandError, ModelError
 
 
@@ -140,6 +142,16 @@ def test_boxes_from_heatmaps_is_an_option_of_every_family_that_has_them(tiny_che
     expected = boxes_from_heatmap(heat, threshold=0.9)
     assert [d.box_xyxy for d in found] == [part.box_xyxy for part in expected]
     assert [d.score for d in found] == pytest.approx([part.score for part in expected], abs=1e-4)
+
+
+@pytest.mark.parametrize("boxes_from", ["model", "heatmap"])
+def test_where_the_model_runs_is_known_whatever_its_boxes_are_of(tiny_checkpoints, caplog, boxes_from):
+    folder = str(tiny_checkpoints("molmo2"))
+    model = build_model(folder, device="cpu", options={"boxes_from": boxes_from})
+    assert model.placement == Placement("cpu", "float32")
+    Pipeline(model, None)
+    assert f"'{folder}' is made for a GPU and runs on the CPU" in caplog.text
+    assert HeatmapGrounder(Looker()).placement is None
 
 
 def test_wrong_options_are_refused(tiny_checkpoints):

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import logging
+from typing import Protocol, runtime_checkable
 
 from vlm_perception.models.base import Capabilities, GroundingModel, VisionLanguageModel
 from vlm_perception.models.registry import load_registry
+from vlm_perception.models.runtime import Placement
 from vlm_perception.types import CommandError
 
 _LOG = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A model that tells where it runs; those without a network need not have this."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Its device and precision, if that is known."""
+
 
 _WORDS = {
     "detects": "locate things",
@@ -71,7 +83,7 @@ def require_places(model: GroundingModel, *, counting: bool = False) -> None:
 
 def warn_if_slow(model: GroundingModel) -> None:
     """Say it once, before anyone waits for it, when a model that is made for a GPU runs on the CPU."""
-    placement = getattr(model, "placement", None)
+    placement = model.placement if isinstance(model, Placed) else None
     if model.capabilities.needs_gpu and placement is not None and not placement.on_gpu:
         _LOG.warning(
             "'%s' is made for a GPU and runs on the CPU, many times slower; if that is too slow, take a model that "

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from vlm_perception.models.base import Capabilities, GroundedText, GroundingModel, Heatmap, RgbImage
-from vlm_perception.models.capability import refuse, who_can
+from vlm_perception.models.capability import Placed, refuse, who_can
 from vlm_perception.models.heatmap_boxes import DEFAULT_THRESHOLD, boxes_from_heatmap
 from vlm_perception.models.options import Options
 from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.runtime import Placement
 from vlm_perception.types import BoxXyxy, Detection, ModelError
 
 
@@ -41,6 +42,11 @@ class HeatmapGrounder:
         """The model's; it detects, but things that touch are one, so it does not count, and there are no masks."""
         own: Capabilities = self._model.capabilities
         return replace(own, detects=True, counts=False, masks=False)
+
+    @property
+    def placement(self) -> Placement | None:
+        """The model's; None where it has none."""
+        return self._model.placement if isinstance(self._model, Placed) else None
 
     def detect(
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None

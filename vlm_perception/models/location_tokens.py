@@ -14,6 +14,7 @@ from vlm_perception.models.dialects.florence import FlorenceDialect
 from vlm_perception.models.dialects.kosmos import KosmosDialect
 from vlm_perception.models.dialects.paligemma import PaliGemmaDialect
 from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.models.image_features import remember_features
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.mask_tokens import load_mask_decoder
 from vlm_perception.models.options import Options
@@ -27,6 +28,8 @@ DIALECTS: Final[Mapping[str, tuple[str, _Dialect]]] = {
     "kosmos-2": ("Kosmos2ForConditionalGeneration", KosmosDialect),
     "paligemma": ("PaliGemmaForConditionalGeneration", PaliGemmaDialect),
 }
+# What "generate" calls, where that is not the network's own "forward".
+_HOT: Final[Mapping[str, tuple[str, ...]]] = {"kosmos-2": ("vision_model.forward", "text_model.forward")}
 
 
 def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> GenerativeModel:
@@ -45,7 +48,9 @@ def load(checkpoint: Checkpoint, placement: Placement, options: Options) -> Gene
         dialect: Dialect = PaliGemmaDialect(processor, options, load_mask_decoder(checkpoint, placement, options))
     else:
         dialect = dialect_class(processor, options)
-    model = load_weights(checkpoint, getattr(transformers, class_name), placement, options=options.values)
+    auto, hot = getattr(transformers, class_name), _HOT.get(model_type, ("forward",))
+    model = load_weights(checkpoint, auto, placement, options=options.values, hot=hot)
+    remember_features(model)
     return GenerativeModel(checkpoint.name, model, dialect, placement, options)
 
 

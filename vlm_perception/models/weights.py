@@ -84,14 +84,14 @@ def compile_methods(model: Any, hot: Sequence[str], backend: object) -> None:
 
 @contextmanager
 def uncompiled(model: Any) -> Iterator[None]:
-    """Let a model whose ``forward`` is compiled run as it is written, for those who listen inside.
+    """Let a model that is compiled, or parts of which are, run as it is written, for those who listen inside.
 
     Compiled code calls no hooks but those that were there when it was compiled.
 
     Args:
         model: compiled by :func:`compile_methods`, or not.
     """
-    compiled = hasattr(model.forward, "_torchdynamo_orig_callable")
+    compiled = any(hasattr(part.forward, "_torchdynamo_orig_callable") for part in model.modules())
     with import_torch().compiler.set_stance("force_eager") if compiled else nullcontext():
         yield
 
