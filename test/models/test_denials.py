@@ -44,6 +44,12 @@ def test_what_is_denied(text, absent):
         "I cannot see.",
         "There is no need to look.",
         "There is no doubt: a mug.",
+        "There is no image.",
+        "There is no image to look at",
+        "There is no way to tell",
+        "There are no visible coordinates",
+        "There are no mugs on the shelf",
+        "There is no cup.",
         "There is no red mug, but there is a blue one.",
         "There is no mug. There is a cup.",
         "There is no mug on the table.",  # there may be one elsewhere
@@ -59,6 +65,11 @@ def test_what_is_denied(text, absent):
 )
 def test_what_is_not_certain_denies_nothing(text):
     assert denied(text, ("red mug", "mug", "plate")) == ()
+
+
+def test_that_there_is_no_image_may_be_said_of_the_input():
+    assert denied("There is no picture.", ("picture", "picture on the wall")) == ()
+    assert denied("There is no picture on the wall.", ("picture on the wall",)) == ("picture on the wall",)
 
 
 @given(st.text(max_size=80))

@@ -1,5 +1,6 @@
 """Labels of a model and the phrases it was asked for; what is lost on the way is told."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from test_parsers import PARSERS
 
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.parsers.written import parse_written
-from vlm_perception.models.phrase_labels import by_phrase, fitting, losses
+from vlm_perception.models.phrase_labels import by_phrase, fitting, losses, meant, without_others
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -33,6 +34,8 @@ CORPUS = Path(__file__).parent / "corpus"
         ("mugs", ("red mug", "blue mug", "plate"), ["red mug", "blue mug"]),
         ("a mug on a plate", ("mug", "plate"), ["mug", "plate"]),
         ("red mug", ("mug", "big red mug"), ["mug"]),  # a red mug is a mug for certain
+        ("杯子", ("红色的杯子", "盘子"), ["红色的杯子"]),
+        ("赤いカップ", ("カップ", "皿"), ["カップ"]),
     ],
 )
 def test_which_phrase_a_label_means(label, phrases, meant):
@@ -59,6 +62,35 @@ def test_another_name_is_told_while_something_asked_for_is_missing():
     assert (unread.phrases, unread.partly) == (("mug",), False)
     assert "'cup'" in unread.why
     assert sorted_by("mug", "plate", "zebra", phrases=("mug", "plate")) == (["mug", "plate"], ())
+
+
+@pytest.mark.parametrize(
+    ("phrase", "labels", "counted"),
+    [
+        ("mug", ["cup"], ["cup"]),  # alone it may be a synonym
+        ("mug", ["cup", "plate"], ["cup", "plate"]),  # which of the two is not known
+        ("mug", ["mug", "plate"], ["mug"]),
+        ("mug", ["plate", "Mugs", "the big mug", ""], ["Mugs", "the big mug", ""]),
+        ("red mug", ["red mug", "blue mug", "mug"], ["red mug", "mug"]),
+        ("mug", ["", ""], ["", ""]),
+        ("mug", ["", "plate"], ["", "plate"]),
+        ("红色的杯子", ["红色的杯子", "杯子", "盘子"], ["红色的杯子", "杯子"]),
+    ],
+)
+def test_one_thing_was_asked_for_and_something_else_named_beside_it(caplog, phrase, labels, counted):
+    caplog.set_level(logging.INFO)
+    places = tuple(Place(label, (float(k), 0.0, k + 1.0, 1.0)) for k, label in enumerate(labels))
+    found, unread = by_phrase(Parsed(places), (phrase,))
+    assert ([place.label for _, place in found], unread) == (counted, ())
+    assert {asked for asked, _ in found} == {phrase}
+    assert [place.label for place in without_others(Parsed(places), phrase).places] == counted
+    left_out = [label for label in labels if label not in counted]
+    assert all(repr(label) in caplog.text for label in left_out)
+    assert ("left out" in caplog.text) is bool(left_out)
+
+
+def test_two_things_asked_for_take_no_synonyms():
+    assert meant(["mug", "cup", ""], ("mug", "plate")) == {"mug": ("mug",), "cup": (), "": ()}
 
 
 def test_points_where_boxes_were_asked_for_are_told():

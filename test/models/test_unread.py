@@ -164,6 +164,31 @@ def test_molmo_says_in_words_that_there_is_none(tiny_checkpoints, monkeypatch, w
     assert "'Sorry.'" in model.point(image_of(), "red mug").lost[0]
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["There is no image.", "There is no way to tell", "There are no visible coordinates", "There is no plate.",
+     "There are no mugs on the shelf.", "There is no blue mug."],
+)  # fmt: skip
+def test_molmo_saying_that_something_else_is_not_there_says_nothing_of_what_was_asked(
+    tiny_checkpoints, monkeypatch, words
+):
+    model = build_model(str(tiny_checkpoints("molmo2")), device="cpu", options={"max_new_tokens": 4})
+    answer_with(monkeypatch, model, words)
+    assert "no points in" in model.point(image_of(), "red mug").lost[0]
+    refused = told(model, "how many mugs are there?")
+    assert (refused.status, refused.count) == (Status.MODEL_ERROR, None)
+
+
+def test_molmos_points_at_something_else_are_not_counted(tiny_checkpoints, monkeypatch):
+    model = build_model(str(tiny_checkpoints("molmo2")), device="cpu", options={"max_new_tokens": 4})
+    answer_with(
+        monkeypatch, model,
+        '<points coords="1 1 500 500">cubes</points> and <points coords="1 1 250 500">mug</points>',
+    )  # fmt: skip
+    assert [mention.label for mention in model.point(image_of(), "cube").mentions] == ["cubes"]
+    assert told(model, "how many cubes are there?").count == 1
+
+
 def test_a_damaged_network_is_an_error(tiny_checkpoints):
     """Its first token would be as good an answer as any other."""
     for options in ({}, {"num_beams": 2}):
@@ -211,3 +236,39 @@ def test_what_qwen_refuses_is_no_count_and_its_empty_list_is(writer_of, monkeypa
     cut = told(model, "how many cubes are there?")
     assert cut.status is Status.MODEL_ERROR
     assert "cut off at 4 tokens; raise max_new_tokens. There are at least 1." in cut.message
+
+
+LEFT, RIGHT = '{"bbox_2d": [218, 416, 281, 583], "label": "cube"}', '{"bbox_2d": [437, 416, 562, 583]%s"label": "%s"}'
+
+
+@pytest.mark.parametrize(
+    ("right", "count"),
+    [
+        (RIGHT % (" ", "cube"), 2),
+        (RIGHT.replace('"', "'") % (", ", "cube"), 2),
+        (RIGHT % (", ", 'the 2" cube'), 2),
+        (RIGHT.replace("583]", "583") % (", ", "cube"), None),
+        (RIGHT.replace("562, ", "") % (", ", "cube"), None),
+        (RIGHT % (", ", "plate"), 1),  # it says itself that this is none
+    ],
+)
+def test_a_malformed_object_is_counted_where_it_is_certain_and_else_there_is_no_count(
+    writer_of, monkeypatch, right, count
+):
+    model = writer_of("qwen3_vl")
+    answer_with(monkeypatch, model, f"[{LEFT}, {right}]")
+    counted = told(model, "how many cubes are there?")
+    assert (counted.status, counted.count) == (Status.MODEL_ERROR if count is None else Status.SUCCEEDED, count), (
+        counted.message
+    )
+    found = told(model, "the left cube")
+    assert found.status is Status.SUCCEEDED
+    assert ("malformed" in found.message or "no box" in found.message) is (count is None), found.message
+
+
+def test_a_line_with_an_inch_sign_is_read(writer_of, monkeypatch):
+    model = writer_of("qwen3_vl")
+    lines = '{"bbox_2d": [1, 2, 300, 40], "text_content": "MILK"}, {"bbox_2d": [1, 50, 300, 90], "text_content": "5" screen"}'
+    answer_with(monkeypatch, model, f"[{lines}]")
+    said = model.read_text(image_of())
+    assert (said.text, said.lost) == ('MILK\n5" screen', ())

@@ -1,5 +1,6 @@
-"""Written coordinates: what is thought is not said, and no text takes long to read."""
+"""Written coordinates: what is thought is not said, no fault passes unsaid, and no text takes long to read."""
 
+import json
 import time
 
 import pytest
@@ -8,6 +9,7 @@ from vlm_perception.models.asking import Sizes
 from vlm_perception.models.dialects.base import as_text
 from vlm_perception.models.parsers.point_tags import parse_points
 from vlm_perception.models.parsers.written import parse_written
+from vlm_perception.models.phrase_labels import losses
 
 LIMITS = (1000.0, 1000.0)
 MUG = (161.0, 521.0, 446.0, 706.0)
@@ -59,6 +61,18 @@ SLOW = {
     "thoughts without end": "<think>" * 8000,
     "ends of thoughts": "<think>" + "</think>" * 8000,
     "an empty point": "<point" + BLANKS,
+    "points without end": "<point " * 4000,
+    "malformed objects": '{"bbox_2d": [1, 2, 3, 4] "label": "mug"},' * 1000,
+    "objects without end": '{"bbox_2d": [1, 2, 3, 4], "label": "mug", ' * 1000,
+    "strings that may end anywhere": "{" + '"a": "x" y ' * 5000,
+    "quotes": '{"bbox_2d": [1, 2, 3, 4], "label": "' + 'a" ' * 8000 + '"}',
+    "a key and blanks": "{," + BLANKS + "a" + BLANKS,
+    "a long key": "{" + "a" * 20000 + ":",
+    "lists and blanks": '{"bbox_2d": [[1, 2, 3, 4]' + f"{BLANKS}[1, 2, 3, 4]" * 3,
+    "brackets without end": "[1, 2, 3 " * 4000,
+    "numbers without end": '{"bbox_2d": [' + "1, " * 8000 + "}",
+    "refs and boxes": "<ref>a</ref>[1, 2, 3, 4]" * 2000,
+    "strangers": '{"mug": [1, 2, 3, 4]}' * 2000 + '{"bbox": [5, 6, 7, 8]}',
     "digits": "[" + "1" * 20000,
 }
 
@@ -77,3 +91,57 @@ def test_blanks_between_numbers_are_still_a_list():
     assert boxes("[ 161 ,521;  446\n706 ]") == [MUG]
     assert boxes("(161,521) , (446,706)") == [MUG]
     assert boxes("(161,521)  (446,706)") == [MUG]
+
+
+@pytest.mark.parametrize("depth", [50, 400, 900, 3000])
+@pytest.mark.parametrize("inner", ["1", "[1, 2, 3, 4]", '"mug"'])
+@pytest.mark.parametrize("key", ["bbox_2d", "mug"])
+def test_no_nesting_is_too_deep(depth, inner, key):
+    """Whether or not the library can decode it, what stands beside it is read."""
+    nested = f'{{"{key}": ' * depth + inner + "}" * depth
+    lists = f'{{"{key}": ' + "[" * depth + inner + "]" * depth + "}"
+    for text in (nested, lists):
+        parsed = parse_written(text + '{"bbox_2d": [161, 521, 446, 706], "label": "mug"}', LIMITS)
+        assert ("mug", MUG) in [(place.label, place.box) for place in parsed.places]
+
+
+# --------------------------------------------------------------------------- one sign wrong
+
+BOXES = {(10.0, 20.0, 300.0, 400.0): "red mug", (500.0, 510.0, 600.0, 610.0): "plate", (700.0, 710.0, 800.0, 810.0): "pan"}
+ITEMS = [{"bbox_2d": [int(value) for value in box], "label": label} for box, label in BOXES.items()]
+WHOLE = {
+    "a list": json.dumps(ITEMS),
+    "no blanks": json.dumps(ITEMS, separators=(",", ":")),
+    "one a line": "\n".join(map(json.dumps, ITEMS)),
+    "labels first": json.dumps([dict(reversed(item.items())) for item in ITEMS]),
+    "under a key": json.dumps({"objects": ITEMS}),
+    "Python": repr(ITEMS),
+}
+
+
+@pytest.mark.parametrize("form", WHOLE)
+def test_no_wrong_sign_invents_a_box_or_loses_one_in_silence(form):
+    """Each sign but letters and digits left out, doubled or another: boxes and labels are right, or it is told."""
+    whole = WHOLE[form]
+    kept = tried = 0
+    for index, sign in enumerate(whole):
+        for wrong in ("", 2 * sign, *"[]{},:\"' ") if sign in "[]{},:\"'" else ():
+            text = whole[:index] + wrong + whole[index + 1 :]
+            parsed = parse_written(text, LIMITS)
+            told = (text, parsed)
+            assert all(place.label in ("", BOXES[place.box]) for place in parsed.places), told
+            assert len({place.box for place in parsed.places}) == len(parsed.places), told
+            if len(parsed.places) < len(BOXES) or not all(place.label for place in parsed.places):
+                assert losses(parsed.problems), told
+            kept += len(parsed.places)
+            tried += len(BOXES)
+    assert kept > 0.8 * tried  # most of it can be saved
+
+
+def test_what_was_mended_costs_nothing_and_what_was_lost_does():
+    good = '{"bbox_2d": [161, 521, 446, 706], "label": "mug"}'
+    for mended in ("{'bbox_2d': [1, 2, 3, 4], 'label': 'mug'}", '{"bbox_2d": [1, 2, 3, 4] "label": "13" mug"}'):
+        parsed = parse_written(f"[{good}, {mended}]", LIMITS)
+        assert (len(parsed.places), len(parsed.problems), losses(parsed.problems)) == (2, 1, ())
+    for lost in ('{"bbox_2d": [1, 2, 3, "label": "mug"}', '{"bbox_2d": [1, 2, 3, 4], "label": "mug}', "[1, 2, 3, 4]", "[1, 2, 3"):
+        assert losses(parse_written(f"[{good}, {lost}]", LIMITS).problems), lost

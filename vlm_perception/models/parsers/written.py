@@ -11,7 +11,7 @@ from vlm_perception.models.parsers.base import Parsed, Place, check_box, excerpt
 from vlm_perception.models.parsers.json_pieces import Kind, cut_up
 from vlm_perception.models.parsers.number_lists import number_lists
 from vlm_perception.models.parsers.thoughts import without_thoughts
-from vlm_perception.models.parsers.written_objects import read_object
+from vlm_perception.models.parsers.written_objects import STRAY_MEMBER, read_object
 
 _REF = re.compile(r"<ref>([^<]*)</ref>|<\|object_ref_start\|>([^<]*)<\|object_ref_end\|>")
 _READ_ALREADY = "{}"  # in place of an object, which parts what is before it from what is after it
@@ -80,10 +80,10 @@ def _from_prose(text: str, limits: tuple[float, float], problems: list[str]) -> 
 
 
 def _beside(text: str, limits: tuple[float, float], places: Sequence[Place]) -> list[str]:
-    """Problems with the brackets that stand outside of all objects; some repeat in words what an object says."""
+    """What stands outside of all objects: keys of one, and brackets, unless they repeat in words what an object says."""
     said = {place.box for place in places}
     found, unclosed = number_lists(text)
-    problems = []
+    problems = [f"dropped {excerpt(stray.group(0))}: outside of all objects" for stray in STRAY_MEMBER.finditer(text)]
     for _, numbers in found:
         place = check_box(numbers, limits, [])
         if place is None or place.box not in said:

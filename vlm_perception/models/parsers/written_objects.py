@@ -19,6 +19,7 @@ _KEYS: Final = (*_BOX_KEYS, *_POINT_KEYS)
 _CORNERS: Final = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x_min", "y_min", "x_max", "y_max"))
 _LABEL_KEYS: Final = ("label", "name", "phrase", "object", "text", "text_content", "description", "category")
 _WORDS: Final = re.compile(rf"\b(?:{'|'.join((*_KEYS, *_LABEL_KEYS))})\b")
+STRAY_MEMBER: Final = re.compile(rf"{_WORDS.pattern}[\"']\s*:[^{{}}]*")
 _FEWEST: Final = 3  # numbers that may be what is left of a box
 
 
