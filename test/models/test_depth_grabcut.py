@@ -162,19 +162,6 @@ def test_what_goes_on_beyond_the_margin_stands_before_the_thing():
     assert not told[ids[window] == 2].any()
 
 
-@pytest.mark.parametrize(
-    "box",
-    [(-50, -50, -10, -10), (700, 10, 800, 90), (10, 10, 10, 40), (50, 40, 20, 30)],
-    ids=["left of it", "right of it", "no width", "swapped"],
-)
-def test_a_box_outside_or_empty_gives_an_empty_mask(segmenter, box):
-    _, images, _ = table_scene(TROUBLE["plain"])
-    (proposal,) = segmenter.segment(images.color_rgb, [box], depth_m=images.depth_m)
-    assert proposal.mask.shape == (480, 640)
-    assert not proposal.mask.any()
-    assert proposal.quality == 0.0
-
-
 def test_no_boxes_no_masks(segmenter):
     assert segmenter.segment(np.zeros((48, 64, 3), np.uint8), []) == []
 

@@ -66,7 +66,9 @@ class GroundingModel(Protocol):
             One list an image, best score first. ``Detection.phrase`` is one of ``phrases``, verbatim.
 
         Raises:
-            ModelError: the model failed; the message says how and what to do.
+            CommandError: a phrase holds a control token of a model that writes; the message names it.
+            ModelError: an image is no (H, W, 3) uint8 array; or the model failed, and the message says how and what to
+                do.
         """
 
     def close(self) -> None:
@@ -99,7 +101,11 @@ class TellsUnread(Protocol):
 
 @runtime_checkable
 class Segmenter(Protocol):
-    """Boxes -> masks; some take points too: :class:`PointSegmenter`."""
+    """Boxes -> masks; some take points too: :class:`PointSegmenter`.
+
+    Any of them goes with any detector, so all refuse the same boxes, in the words of
+    :func:`vlm_perception.models.inputs.check_boxes`.
+    """
 
     @property
     def name(self) -> str:
@@ -112,7 +118,23 @@ class Segmenter(Protocol):
         *,
         depth_m: NDArray[np.float32] | None = None,
     ) -> list[MaskProposal]:
-        """One proposal a box, in the order given; a mask may be empty (all False), never missing."""
+        """The things in boxes, as masks.
+
+        Args:
+            image_rgb: (H, W, 3) uint8.
+            boxes_xyxy: original image pixels, with x1 < x2 and y1 < y2; may be none. One that reaches beyond the image
+                is cut at its border.
+            depth_m: (H, W) float32 along Z, registered to the image; 0, NaN and Inf are no depth. Segmenters that see
+                color only take no notice of it. None: there is none.
+
+        Returns:
+            One proposal a box, in the order given, its masks (H, W) bool. A mask may be empty (all False), never
+            missing.
+
+        Raises:
+            ModelError: the image is no (H, W, 3) uint8 array; a box has no area, is not finite, or does not meet the
+                image (the message names it); or the model failed, and the message says how and what to do.
+        """
 
     def close(self) -> None:
         """Free the model's memory."""
@@ -125,11 +147,20 @@ class PointSegmenter(Segmenter, Protocol):
     def segment_points(
         self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
     ) -> list[MaskProposal]:
-        """One proposal for each group of points that lie on one thing, in the order given.
+        """The things that points lie on, as masks.
 
         Args:
             image_rgb: (H, W, 3) uint8.
-            points_uv: groups of ``(u, v)`` pixels, one group a thing.
+            points_uv: groups of ``(u, v)`` in original image pixels, one group a thing; may be none.
+
+        Returns:
+            One proposal a group, in the order given, its masks (H, W) bool. A mask may be empty (all False), never
+            missing.
+
+        Raises:
+            ModelError: the image is no (H, W, 3) uint8 array; a group is empty, or one of its points is not finite or
+                lies outside of the image (the message names it); or the model failed, and the message says how and
+                what to do.
         """
 
 
@@ -199,7 +230,8 @@ class GroundedText:
 class VisionLanguageModel(Protocol):
     """A grounding model that also speaks; ``capabilities`` says which of these it can do.
 
-    A method that the model cannot do raises CommandError, naming models that can.
+    A method that the model cannot do raises CommandError, naming models that can; so do words that hold a control token of
+    the model, naming the token. What is no (H, W, 3) uint8 image, and a failure of the model, is a ModelError.
     """
 
     @property

@@ -14,6 +14,7 @@ import numpy as np
 
 from vlm_perception.models.base import Capabilities, RgbImage
 from vlm_perception.models.boxes import clip_boxes
+from vlm_perception.models.inputs import check_images
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
 from vlm_perception.models.network_images import NetworkImage, stretching
 from vlm_perception.models.options import Options
@@ -75,6 +76,7 @@ class ConceptMasks:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
+        check_images(images_rgb)
         asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         lowest = self._threshold if threshold is None else threshold
         results: list[list[Detection]] = []

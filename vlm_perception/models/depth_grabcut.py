@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.depth_evidence import DepthEvidence, depth_evidence
+from vlm_perception.models.inputs import check_boxes
 from vlm_perception.models.mask_overlaps import stand_apart
-from vlm_perception.types import BoolMask, BoxXyxy, MaskProposal
+from vlm_perception.types import BoolMask, BoxXyxy, FloatArray, MaskProposal
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,9 @@ class DepthGrabCut:
         *,
         depth_m: NDArray[np.float32] | None = None,
     ) -> list[MaskProposal]:
-        """One proposal a box, in the order given.
-
-        Args:
-            image_rgb: (H, W, 3) uint8.
-            boxes_xyxy: pixels; parts outside the image are ignored.
-            depth_m: (H, W) registered to the image, or None.
-        """
-        proposals = [self._segment_box(image_rgb, box, depth_m) for box in boxes_xyxy]
+        """See :meth:`vlm_perception.models.base.Segmenter.segment`."""
+        inside = check_boxes(boxes_xyxy, image_rgb)
+        proposals = [self._segment_box(image_rgb, box, depth_m) for box in inside]
         if depth_m is not None and len(proposals) > 1:
             masks = stand_apart([proposal.mask for proposal in proposals], depth_m)
             proposals = [replace(proposal, mask=mask) for proposal, mask in zip(proposals, masks, strict=True)]
@@ -83,13 +79,11 @@ class DepthGrabCut:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _segment_box(self, image_rgb: RgbImage, box_xyxy: BoxXyxy, depth_m: NDArray[np.float32] | None) -> MaskProposal:
+    def _segment_box(self, image_rgb: RgbImage, inside_xyxy: FloatArray, depth_m: NDArray[np.float32] | None) -> MaskProposal:
         height, width = image_rgb.shape[:2]
-        x0, y0 = max(0, int(np.floor(box_xyxy[0]))), max(0, int(np.floor(box_xyxy[1])))
-        x1, y1 = min(width, int(np.ceil(box_xyxy[2]))), min(height, int(np.ceil(box_xyxy[3])))
+        x0, y0 = (int(value) for value in np.floor(inside_xyxy[:2]))
+        x1, y1 = (int(value) for value in np.ceil(inside_xyxy[2:]))
         mask = np.zeros((height, width), dtype=np.bool_)
-        if x1 - x0 < 1 or y1 - y0 < 1:
-            return MaskProposal(mask, 0.0)
         margin = max(8, round(self._settings.margin * max(x1 - x0, y1 - y0)))
         u0, v0 = max(0, x0 - margin), max(0, y0 - margin)
         u1, v1 = min(width, x1 + margin), min(height, y1 + margin)

@@ -16,6 +16,7 @@ from vlm_perception.models.heads.grounding_dino import GroundingDinoHead
 from vlm_perception.models.heads.omdet import OmDetTurboHead
 from vlm_perception.models.heads.owl import OwlHead
 from vlm_perception.models.heatmaps import check_request, over_image
+from vlm_perception.models.inputs import check_image
 from vlm_perception.models.loading import (
     Checkpoint,
     load_image_processor,
@@ -139,10 +140,7 @@ class DetectionHeadModel:
             return results
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, image in enumerate(images_rgb):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-                raise ModelError(
-                    f"image {index} must be (H, W, 3) uint8, got {image.shape} {image.dtype}"
-                )
+            check_image(image, f"image {index}")
             by_size[image.shape[:2]].append(index)
         for indices in by_size.values():
             for group in head.groups(asked):

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from vlm_perception.models.base import Heatmap, RgbImage
+from vlm_perception.models.inputs import check_image
 from vlm_perception.models.prompts import head_phrase
 from vlm_perception.models.runtime import import_torch
-from vlm_perception.types import CommandError, ModelError
+from vlm_perception.types import CommandError
 
 
 def check_request(image_rgb: RgbImage, phrase: str) -> None:
@@ -18,12 +19,11 @@ def check_request(image_rgb: RgbImage, phrase: str) -> None:
 
     Raises:
         CommandError: nothing is left of the phrase.
-        ModelError: the image is not (H, W, 3) uint8.
+        ModelError: see :func:`~vlm_perception.models.inputs.check_image`.
     """
     if not head_phrase(phrase):
         raise CommandError("a heatmap is of a phrase, and the phrase is empty")
-    if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8 or 0 in image_rgb.shape:
-        raise ModelError(f"the image must be (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}")
+    check_image(image_rgb)
 
 
 def over_image(levels: Sequence[Any], image_rgb: RgbImage, extent_wh: tuple[float, float] | None = None) -> Heatmap:

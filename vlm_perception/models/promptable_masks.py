@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
+from vlm_perception.models.inputs import check_boxes, check_points
 from vlm_perception.models.loading import Checkpoint, load_weights
 from vlm_perception.models.network_images import NetworkImage, padding, stretching
 from vlm_perception.models.options import Options
@@ -86,7 +87,7 @@ class PromptableMasks:
         depth_m: NDArray[np.float32] | None = None,  # noqa: ARG002  the protocol's: these networks see color only
     ) -> list[MaskProposal]:
         """See :meth:`vlm_perception.models.base.Segmenter.segment`; quality is the network's predicted IoU."""
-        prompts = [np.asarray(box, dtype=np.float32) for box in boxes_xyxy]
+        prompts = list(check_boxes(boxes_xyxy, image_rgb).astype(np.float32))
         return list(self._proposals(image_rgb, prompts, self._box_prompt))
 
     def segment_points(
@@ -99,7 +100,7 @@ class PromptableMasks:
         self, image_rgb: RgbImage, points_uv: Sequence[Sequence[tuple[float, float]]]
     ) -> Iterator[MaskProposal]:
         """:meth:`segment_points`, a pass at a time: masks of many points need not be in memory together."""
-        prompts = [np.asarray(group, dtype=np.float32).reshape(-1, 2) for group in points_uv]
+        prompts = [group.astype(np.float32) for group in check_points(points_uv, image_rgb)]
         return self._proposals(image_rgb, prompts, self._point_prompt)
 
     def _proposals(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from vlm_perception.models.base import RgbImage
 from vlm_perception.models.generative import GenerativeModel
+from vlm_perception.models.inputs import check_boxes
 from vlm_perception.types import BoxXyxy, MaskProposal
 
 
@@ -35,16 +36,11 @@ class RegionOutlines:
         *,
         depth_m: NDArray[np.float32] | None = None,  # noqa: ARG002  the protocol's: the network sees color only
     ) -> list[MaskProposal]:
-        """See :meth:`vlm_perception.models.base.Segmenter.segment`; what lies outside of the image is cut off."""
-        height, width = image_rgb.shape[:2]
-        proposals = []
-        for x1, y1, x2, y2 in boxes_xyxy:
-            inside = (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-            if inside[0] < inside[2] and inside[1] < inside[3]:
-                proposals.append(self._model.outline_region(image_rgb, inside))
-            else:
-                proposals.append(MaskProposal(np.zeros((height, width), dtype=np.bool_), 0.0))
-        return proposals
+        """See :meth:`vlm_perception.models.base.Segmenter.segment`."""
+        return [
+            self._model.outline_region(image_rgb, (float(x1), float(y1), float(x2), float(y2)))
+            for x1, y1, x2, y2 in check_boxes(boxes_xyxy, image_rgb)
+        ]
 
     def close(self) -> None:
         """Free the model's memory."""

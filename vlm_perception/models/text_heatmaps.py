@@ -13,6 +13,7 @@ import numpy as np
 
 from vlm_perception.models.base import Capabilities, Heatmap, RgbImage
 from vlm_perception.models.heatmaps import check_request, over_image
+from vlm_perception.models.inputs import check_images
 from vlm_perception.models.loading import Checkpoint, load_tokenizer, load_weights
 from vlm_perception.models.options import Options
 from vlm_perception.models.phrase_embeddings import PhraseEmbeddings
@@ -76,6 +77,7 @@ class TextHeatmaps:
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
+        check_images(images_rgb)
         asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         if not asked or not len(images_rgb):
             return [[] for _ in images_rgb]
@@ -98,9 +100,6 @@ class TextHeatmaps:
         """P maps of (h, w) probabilities an image."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
-        for image in images_rgb:
-            check_request(image, phrases[0])
-
         def work(batch: Sequence[RgbImage]) -> list[Any]:
             pixels = self._images(batch, self.placement)
             if len(batch) > 1:

@@ -15,6 +15,7 @@ from vlm_perception.models.base import Capabilities, Heatmap, RgbImage
 from vlm_perception.models.boxes import as_boxes, nms
 from vlm_perception.models.heatmaps import check_request, over_image
 from vlm_perception.models.image_text import ImageText, load_image_text
+from vlm_perception.models.inputs import check_images
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.options import Options
 from vlm_perception.models.prompts import head_phrase
@@ -69,6 +70,7 @@ class TwoStage:
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
         self._open()
+        check_images(images_rgb)
         asked = [phrase for phrase in dict.fromkeys(phrases) if head_phrase(phrase)]
         if not asked:
             return [[] for _ in images_rgb]
@@ -76,7 +78,6 @@ class TwoStage:
         return [self._detect(image, asked, lowest) for image in images_rgb]
 
     def _detect(self, image_rgb: RgbImage, phrases: Sequence[str], threshold: float) -> list[Detection]:
-        check_request(image_rgb, phrases[0])
         towers = self._open()
         proposals = self._proposer.propose(image_rgb, self._limit)
         if not proposals:
