@@ -236,13 +236,12 @@ def test_florence_outlines_what_is_in_a_box(tiny_checkpoints, monkeypatch, size)
     corners = [(40, 24), (72, 24), (72, 60), (40, 60)]
     bins = "".join(f"<loc_{int(x / width * 1000)}><loc_{int(y / height * 1000)}>" for x, y in corners)
     asked = answer_with(monkeypatch, segmenter._model, bins)
-    first, second, outside = segmenter.segment(image, [BOX, (-9, 0, 500, 500), (500, 0, 600, 9)])
+    first, second = segmenter.segment(image, [BOX, (-9, 0, 500, 500)])
     truth = np.zeros(size, bool)
     truth[24:60, 40:72] = True
     for found in (first, second):
         assert (found.mask & truth).sum() / (found.mask | truth).sum() > 0.9
         assert found.quality == pytest.approx(0.8)
-    assert (outside.mask.any(), outside.quality) == (False, 0.0)
     tokenizer = segmenter._model._dialect._processor.tokenizer
     prompts = [tokenizer.decode(inputs["input_ids"][0]) for inputs in asked]
     given = "".join(f"<loc_{k}>" for k in codecs.pixels_to_florence(BOX, (width, height)))

@@ -17,13 +17,15 @@ from vlm_perception.models.asking import Ask, Dialect, Sizes
 from vlm_perception.models.base import Capabilities, GroundedText, Heatmap, Mention, RgbImage, Unread
 from vlm_perception.models.boxes import nms
 from vlm_perception.models.capability import refuse
+from vlm_perception.models.control_tokens import control_tokens, refuse_control_tokens
 from vlm_perception.models.generation import generate
 from vlm_perception.models.heatmaps import check_request
+from vlm_perception.models.inputs import check_image, check_images
 from vlm_perception.models.options import Options
 from vlm_perception.models.parsers.base import Parsed, Place
 from vlm_perception.models.phrase_labels import by_phrase, losses
 from vlm_perception.models.polygons import fill_polygons
-from vlm_perception.models.prompts import clean_phrase
+from vlm_perception.models.prompts import clean_phrase, one_line
 from vlm_perception.models.regions import RegionWish, check_region, cut_out, moved
 from vlm_perception.models.runtime import Placement, free_memory, split_on_oom
 from vlm_perception.models.text_attention import METHODS, TextAttention
@@ -47,6 +49,9 @@ class GenerativeModel:
     ``Detection.score`` is the geometric mean of the probabilities of the tokens of the answer the box stands
     in: the model's own confidence, not calibrated, and the same for all boxes of one answer.
 
+    Questions and phrases are the user's words: one that holds a control token of the model is refused with a CommandError
+    before anything runs.
+
     Options:
         threshold, max_new_tokens, num_beams: of the answers.
         heatmap: "relative" (default) or "mean", see :mod:`vlm_perception.models.text_attention`.
@@ -66,6 +71,7 @@ class GenerativeModel:
             "num_beams": options.integer("num_beams", 1, low=1, high=16),
             "do_sample": False,
         }
+        self._control_tokens = control_tokens(dialect)
         self._unread: tuple[tuple[Unread, ...], ...] = ()
 
     @property
@@ -82,7 +88,9 @@ class GenerativeModel:
         self, images_rgb: Sequence[RgbImage], phrases: Sequence[str], *, threshold: float | None = None
     ) -> list[list[Detection]]:
         """See :meth:`vlm_perception.models.base.GroundingModel.detect`."""
-        asked = [phrase for phrase in dict.fromkeys(phrases) if clean_phrase(phrase)]
+        asked = [phrase for phrase in dict.fromkeys(phrases) if self._cleaned(phrase)]
+        if asked:
+            check_images(images_rgb)
         lowest = self._threshold if threshold is None else threshold
         results: list[list[Detection]] = []
         unread: list[tuple[Unread, ...]] = []
@@ -111,9 +119,11 @@ class GenerativeModel:
 
     def answer(self, image_rgb: RgbImage, question: str) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.answer`."""
-        if not question.strip():
+        words = one_line(question)
+        if not words:
             raise CommandError("the question is empty")
-        return self._say(image_rgb, self._dialect.answer(" ".join(question.split())), "answers")
+        refuse_control_tokens(words, self._control_tokens)
+        return self._say(image_rgb, self._dialect.answer(words), "answers")
 
     def describe_region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.describe_region`."""
@@ -155,7 +165,10 @@ class GenerativeModel:
 
     def point(self, image_rgb: RgbImage, phrase: str) -> GroundedText:
         """See :meth:`vlm_perception.models.base.VisionLanguageModel.point`."""
-        return self._say(image_rgb, self._dialect.point(clean_phrase(phrase)), "points")
+        words = self._cleaned(phrase)
+        if not words:
+            raise CommandError("there is nothing to point at: the phrase is empty")
+        return self._say(image_rgb, self._dialect.point(words), "points")
 
     def heatmap(self, image_rgb: RgbImage, phrase: str) -> Heatmap:
         """Where it looks while it reads the phrase; see :class:`vlm_perception.models.base.HeatmapModel`.
@@ -163,6 +176,7 @@ class GenerativeModel:
         The peak is 1 whatever the phrase, even for what is not there.
         """
         check_request(image_rgb, phrase)
+        asked = self._cleaned(phrase)
         attention = self._attention
         if attention is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
@@ -176,10 +190,16 @@ class GenerativeModel:
         def work(batch: Sequence[str]) -> list[Heatmap]:
             return [attention.heatmap(words, read, (image_rgb.shape[1], image_rgb.shape[0])) for words in batch]
 
-        (heat,) = split_on_oom(work, [clean_phrase(phrase)], what=self._name)
+        (heat,) = split_on_oom(work, [asked], what=self._name)
         return heat
 
+    def _cleaned(self, phrase: str) -> str:
+        words = clean_phrase(phrase)
+        refuse_control_tokens(words, self._control_tokens)
+        return words
+
     def _region(self, image_rgb: RgbImage, box_xyxy: BoxXyxy, wish: RegionWish) -> Ask | None:
+        check_image(image_rgb)
         check_region(box_xyxy, image_rgb)
         return self._dialect.region(box_xyxy, (image_rgb.shape[1], image_rgb.shape[0]), wish)
 
@@ -198,8 +218,7 @@ class GenerativeModel:
         """Generate, read; places in original pixels."""
         if self._model is None:
             raise ModelError(f"'{self._name}' is closed; build it again")
-        if image_rgb.ndim != 3 or image_rgb.shape[2] != 3 or image_rgb.dtype != np.uint8 or 0 in image_rgb.shape:
-            raise ModelError(f"the image must be (H, W, 3) uint8, got {image_rgb.shape} {image_rgb.dtype}")
+        check_image(image_rgb)
 
         def work(batch: Sequence[str]) -> list[_Said]:
             return [self._generate(image_rgb, prompt) for prompt in batch]
