@@ -250,6 +250,7 @@ def test_a_model_that_points_is_asked_and_its_points_become_things() -> None:
 )  # fmt: skip
 def test_the_article_is_the_prompts(text, asked) -> None:
     model = Speaker()
+    model.capabilities = replace(model.capabilities, languages=("en", "de"))
     run(model, "point", text)
     assert model.asked == [("point", asked)]
 

@@ -34,7 +34,8 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "text",
         nargs="?",
         default="",
-        help="the question, statements, caption to check, or thing; 'check' without it checks the model's caption",
+        help="the question, statements, caption to check, or thing (for point, count; in place of --region for region, "
+        "category, read); 'check' without it checks the model's caption",
     )
     parser.add_argument("--task", choices=_TASKS, help="default: caption without text, ask with a text")
     parser.add_argument("--color", type=Path, required=True, help="color image")
@@ -44,7 +45,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
         "--region",
         type=_region,
         metavar="X1,Y1,X2,Y2",
-        help="for 'region' (default with it), 'category' and 'read', pixels: a box; or one point X,Y; or a scribble "
+        help="for 'region' (default with it), 'category', 'read' and 'ask', pixels: a box; or one point X,Y; or a scribble "
         "'X,Y X,Y ...' over the thing",
     )
     parser.add_argument("--heatmap", metavar="PHRASE", help="also write heatmap.png: where the model looked for it")
@@ -112,9 +113,9 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _default_task(text: str, region: bool) -> str:
-    if region:
-        return "region"
-    return "ask" if text.strip() else "caption"
+    if text.strip():
+        return "ask"
+    return "region" if region else "caption"
 
 
 def _frame(options: argparse.Namespace) -> RgbdFrame:

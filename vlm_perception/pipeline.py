@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from vlm_perception import describing, language
+from vlm_perception import describing
 from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.detecting import BatchDetector
+from vlm_perception.foreign import understood
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.capability import require_places, warn_if_slow
 from vlm_perception.reservations import asks_number
@@ -22,14 +23,11 @@ from vlm_perception.stages import Canceled, PipelineSettings, Stages
 from vlm_perception.types import (
     Answer,
     CommandError,
-    Entity,
     FloatArray,
     ImageError,
     ModelError,
     Query,
     RgbdFrame,
-    Role,
-    RoleEntity,
     Status,
     Task,
     Viewpoint,
@@ -119,14 +117,9 @@ class Pipeline:
         """A command's meaning, and what it asks of a model that speaks (None: it is located and resolved).
 
         Raises:
-            CommandError: it means nothing, or is not for this model; names the models that can.
+            CommandError: it means nothing, or is not for this model, its language included; names the models that can.
         """
-        try:
-            query = language.parse(command)
-        except language.ForeignLanguageError:
-            if len(self.model.capabilities.languages) < 2:
-                raise
-            query = _unparsed(command)
+        query = understood(command, self.model)
         request = describing.request_of(query, self.model)
         if request is None:
             require_places(self.model, counting=asks_number(query))
@@ -134,7 +127,7 @@ class Pipeline:
         try:
             describing.check_request(self.model, request)
         except CommandError as error:
-            raise CommandError(f"{error}. Or name the thing to look for, e.g. 'the red mug'.") from error
+            raise CommandError(f"{str(error).rstrip('.')}. Or name the thing to look for, e.g. 'the red mug'.") from error
         return query, request
 
     def describe(
@@ -196,14 +189,6 @@ def _described(stages: Stages, request: DescribeRequest) -> Answer:
     if request.task not in _SAME_FOR_ALL or not request.text.strip():
         stages.leave_batch()
     return describing.describe(stages, request)
-
-
-def _unparsed(command: str) -> Query:
-    """A command in a language that only the model speaks: a question, or the whole of it names the thing."""
-    text = " ".join(command.split())
-    if text.endswith(("?", "？", "؟")):  # noqa: RUF001 -- Chinese and Arabic question marks
-        return Query(text, Task.ASK)
-    return Query(text, items=(RoleEntity(Role.TARGET, Entity(text, text, text=text)),))
 
 
 def _told(stages: Stages, command: str, work: Callable[[Stages], Answer]) -> Answer:

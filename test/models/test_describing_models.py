@@ -87,3 +87,14 @@ def test_qwen_points_become_things(run) -> None:
     np.testing.assert_allclose(answer.targets[0].object.geometry.surface_centroid_m, middle_m(1), atol=0.004)
     spoken = run("qwen3_vl", "It is made of wood.", "ask", "what is it made of?")
     assert spoken.answer == "It is made of wood."
+
+
+def test_the_registrys_languages_are_the_models(writer_of) -> None:
+    from test_generative import KINDS
+
+    from vlm_perception.models.registry import load_registry
+
+    rows = [entry for entry in load_registry().values() if entry.model_type in KINDS]
+    assert {entry.model_type for entry in rows if len(entry.languages) > 1} == {"qwen2_5_vl", "qwen3_vl", "internvl"}
+    for entry in rows:
+        assert entry.languages == writer_of(entry.model_type).capabilities.languages, entry.name

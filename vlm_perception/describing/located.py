@@ -73,14 +73,14 @@ def _checked(stages: Stages, request: DescribeRequest, found: Check, caption: st
 
 def count(stages: Stages, request: DescribeRequest) -> Answer:
     """How many there are."""
-    return stages.ground(query_of(request), request.heard, needs_pose=False)
+    return stages.ground(query_of(request, stages.model), request.heard, needs_pose=False)
 
 
 def point(stages: Stages, request: DescribeRequest) -> Answer:
     """Where a thing is, by the model's own points if it has them."""
     if stages.model.capabilities.points:
         return _pointed(stages, request)
-    return stages.ground(query_of(request), request.heard, needs_pose=True)
+    return stages.ground(query_of(request, stages.model), request.heard, needs_pose=True)
 
 
 def _pointed(stages: Stages, request: DescribeRequest) -> Answer:

@@ -6,36 +6,15 @@ import re
 import unicodedata
 from typing import Final
 
+from vlm_perception.language.tongues import FOREIGN_WORDS, guess
 from vlm_perception.types import CommandError
 
 MAX_CHARACTERS: Final = 2000
 _HINT: Final = 'say what to find, for example "the red mug left of the plate"'
-# Function words and command verbs of neighbouring languages that are not English words.
-_FOREIGN: Final = frozenset(
-    # German
-    "der das den dem ein eine einen einem einer und auf neben unter hinter vor zwischen dem im ist sind wo wie viele "
-    "nimm gib gibt leg lege stell stelle mir bitte rote roten roter rotes tasse teller links rechts von zeig finde "
-    "grune blaue schwarze weisse kiste welche hole becher "
-    # French
-    "le la les une du des et sur sous dans pres derriere devant entre gauche droite cote prends prenez donne mets "
-    "trouve trouvez est où rouge tasse assiette moi s'il vous plait montre combien bol noir "
-    # Spanish
-    "el los las un una del y en junto al sobre debajo detras delante izquierda derecha toma coge dame pon encuentra "
-    "donde está esta taza roja rojo plato por favor cuantos cuántos hay muestra tazon negro "
-    # Italian
-    "il lo gli uno della dello nel sul sotto accanto dietro davanti sinistra destra prendi dammi metti trova dove "
-    "rossa tazza piatto ciotola nera "
-    # Portuguese
-    "os uma umas ao à da na em perto atrás frente esquerda direita pegue pega coloque me encontre onde caneca "
-    "vermelha prato tigela preta e o "
-    # Nordic
-    "det röda røde rødt kopp koppen kop tallrik tallerken skålen och og bredvid ved siden punainen kuppi muki ota lautanen "
-    # Slavic, Turkish, Hungarian, Romanian, Indonesian, written without their accents
-    "kubek czerwony talerz miska wez podnies hrnek talir cerveny bardak bardagi tabak kirmizi koy vedd piros bogre csesze "
-    "ceasca rosie farfurie cana ambil cangkir merah piring letakkan gelas mangkuk atas yang "
-    # Dutch
-    "het een en naast onder achter tussen pak geef zet leg waar rode beker bord linker kom zwarte links".split()
-) - frozenset("me on in a die an a i to is as do no so he was hat war am at am kiste un prato leg zet".split())  # fmt: skip
+# Some of those words are English ones too, or stand in names.
+_FOREIGN: Final = frozenset[str]().union(*FOREIGN_WORDS.values()) - frozenset(
+    "me on in a die an a i to is as do no so he was hat war am at am kiste un prato leg zet de af av per till um".split()
+)
 _LEADING_ARTICLES: Final = frozenset(
     "ein eine einen une una uno un la le el il lo los las les der das het os uma um en ett et".split()
 )
@@ -49,7 +28,21 @@ _ENGLISH: Final = frozenset(
 
 
 class ForeignLanguageError(CommandError):
-    """A command that is not English, so that only a model that speaks its language can be asked."""
+    """A command that is not English, so that only a model that speaks its language can be asked.
+
+    Attributes:
+        told: what was not understood, in quotes.
+        languages: ISO 639-1 codes of those it may be in; empty when it could be any.
+    """
+
+    def __init__(self, told: str, languages: frozenset[str] = frozenset()) -> None:
+        """Say that it needs a model for it."""
+        super().__init__(
+            f"did not understand {told}: only English commands are understood, unless a model that speaks the language "
+            f"is chosen; {_HINT}"
+        )
+        self.told = told
+        self.languages = languages
 
 
 def screen(text: str) -> str:
@@ -82,26 +75,34 @@ def screen(text: str) -> str:
         raise CommandError(f'there are no words in "{_short(clean)}"; {_HINT}')
     strange = re.findall(r"\w+", "".join(c if _is_foreign_letter(c) else " " for c in clean))
     if strange:
-        raise ForeignLanguageError(
-            f'did not understand "{_short(" ".join(strange))}": only English commands are understood, unless a model '
-            f"that speaks the language is chosen; {_HINT}"
-        )
-    _refuse_rare_accents(clean)
-    _refuse_foreign(clean)
+        raise ForeignLanguageError(f'"{_short(" ".join(strange))}"', guess(clean))
+    foreign = _rarely_accented(clean) or _foreign_words(clean)
+    if foreign:
+        raise ForeignLanguageError(f'"{_short(" ".join(foreign))}" in "{_short(clean)}"', guess(clean))
     return clean
 
 
-def _refuse_rare_accents(clean: str) -> None:
-    """Refuse words with Latin letters that English does not even borrow: Polish, Czech, Turkish, Vietnamese ..."""
+def foreign_language(text: str) -> ForeignLanguageError | None:
+    """Why a question or a phrase is for a model that speaks another language; None: it is English, or may be.
+
+    Words of another script among English ones ("what does 出口 mean?") make no foreign text.
+    """
+    try:
+        screen(text)
+    except ForeignLanguageError as error:
+        return None if any(word in _ENGLISH for word in re.findall(r"[a-z]+", text.lower())) else error
+    except CommandError:
+        return None
+    return None
+
+
+def _rarely_accented(clean: str) -> list[str]:
+    """Words with Latin letters that English does not even borrow: Polish, Czech, Turkish, Vietnamese ..."""
     words = re.findall(r"[^\W\d_]+", clean)
     rare = [
         w for w in words if any(not c.isascii() and c.lower() not in _BORROWED for c in unicodedata.normalize("NFC", w))
     ]
-    if rare and (len(rare) > 1 or not any(w.lower() in _ENGLISH for w in words)):
-        raise ForeignLanguageError(
-            f'did not understand "{_short(" ".join(rare))}" in "{_short(clean)}": only English commands are '
-            f"understood, unless a model that speaks the language is chosen; {_HINT}"
-        )
+    return rare if len(rare) > 1 or not any(w.lower() in _ENGLISH for w in words) else []
 
 
 def _is_foreign_letter(c: str) -> bool:
@@ -110,21 +111,18 @@ def _is_foreign_letter(c: str) -> bool:
     return not unicodedata.name(c, "").startswith(("LATIN", "MICRO", "FEMININE", "MASCULINE"))
 
 
-def _refuse_foreign(clean: str) -> None:
+def _foreign_words(clean: str) -> list[str]:
+    """Words that are of other languages, if they are enough to tell that the text is."""
     words = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", clean.lower())
     if any(word in _ENGLISH for word in words):
-        return
+        return []
     foreign = [word for word in words if word in _FOREIGN]
     accented = [word for word in words if not word.isascii()]
     if words[:1] == ["die"] and accented:
         foreign.insert(0, "die")
     if len(words) == 2 and words[0] in _LEADING_ARTICLES:  # "une pomme"
         foreign = words
-    if len(foreign) >= 2 or (foreign and (accented or len(foreign) == len(words))):
-        raise ForeignLanguageError(
-            f'did not understand "{_short(" ".join(foreign))}" in "{_short(clean)}": only English commands are '
-            f"understood, unless a model that speaks the language is chosen; {_HINT}"
-        )
+    return foreign if len(foreign) >= 2 or accented or len(foreign) == len(words) else []
 
 
 def _short(text: str) -> str:

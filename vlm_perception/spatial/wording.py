@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,7 +33,9 @@ def unknown_words(phrase: str, vocabulary: frozenset[str]) -> tuple[str, ...]:
 
 
 def plural_of(noun: str) -> str:
-    """The regular plural of a short noun phrase, for messages."""
+    """The regular plural of a short noun phrase, for messages; of one in another script the phrase itself."""
+    if not noun[-1:].isascii() and not unicodedata.name(noun[-1:], "").startswith("LATIN"):
+        return noun
     head, of, tail = noun.partition(" of ")
     if head.endswith(("s", "x", "z", "ch", "sh")):
         many = head + "es"
