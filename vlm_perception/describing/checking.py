@@ -117,7 +117,7 @@ def _judge(
     query = Query(text, Task.VERIFY, statement=(claim,))
     can = stages.model.capabilities
     if asks_number(query) and not (can.counts or can.points):
-        return ClaimCheck(text, None, f"{stages.model.name} cannot count: things that touch are one to it")
+        return ClaimCheck(text, None, f"{stages.model.name} cannot count: several things may be one to it")
     resolution = stages.resolve(query, objects)
     lost = concerning(stages.unread, query)
     if lost and not stands([claim], resolution.verdict):

@@ -28,7 +28,7 @@ _WORDS = {
     "points": "point",
     "captions": "caption an image",
     "answers": "answer questions",
-    "counts": "count (things that touch are one to it)",
+    "counts": "count (several things may be one to it)",
     "reads_text": "read text",
     "describes_regions": "describe a region",
     "names_regions": "name what is in a region",

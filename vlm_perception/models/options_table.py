@@ -240,8 +240,8 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
             "masks",
             Flag(),
             "false (Florence-2); true where the decoder is (PaliGemma)",
-            "give masks: Florence-2 by `<REFERRING_EXPRESSION_SEGMENTATION>`, PaliGemma by "
-            "[mask tokens](#paligemmas-masks)",
+            "give masks: Florence-2 by `<REFERRING_EXPRESSION_SEGMENTATION>`, which has one region a phrase, so that "
+            "it does not count then; PaliGemma by [mask tokens](#paligemmas-masks)",
             only=("florence2", "paligemma"),
             role="grounder",
             boxes=True,
