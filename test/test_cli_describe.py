@@ -70,6 +70,18 @@ def test_tasks_and_their_arguments_reach_the_model(model, files, capsys) -> None
     assert "A green cube." in capsys.readouterr().out
 
 
+def test_a_question_about_a_region_is_asked(model, files, capsys) -> None:
+    _, color, _ = files
+    assert cli.main(["describe", *color, "is this mug chipped?", "--region", "140,100,180,140"]) == 0
+    assert model.asked == [("answer", "is this mug chipped?")]
+    assert "heard   is this mug chipped?" in capsys.readouterr().out
+    assert cli.main(["describe", *color, "--task", "region", "the green cube"]) == 0
+    assert model.asked[1:] == [("region", GREEN)]
+    capsys.readouterr()
+    assert cli.main(["describe", *color, "--task", "caption", "only the drinks, please"]) == 1
+    assert "takes no text" in capsys.readouterr().out
+
+
 def test_a_check_prints_every_claim(model, files, capsys) -> None:
     _, color, _ = files
     assert cli.main(["describe", *color, "--task", "check", "A green cube left of a purple giraffe."]) == 0

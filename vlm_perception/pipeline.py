@@ -16,6 +16,7 @@ from vlm_perception import describing
 from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.detecting import BatchDetector
 from vlm_perception.foreign import understood
+from vlm_perception.mask_source import warn_if_unused
 from vlm_perception.models.base import GroundingModel, Segmenter
 from vlm_perception.models.capability import require_places, warn_if_slow
 from vlm_perception.reservations import asks_number
@@ -71,6 +72,7 @@ class Pipeline:
             settings: thresholds.
         """
         warn_if_slow(model)
+        warn_if_unused(model, segmenter)
         self.model = model
         self.segmenter = segmenter
         self.settings = settings if settings is not None else PipelineSettings()
