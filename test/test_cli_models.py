@@ -109,6 +109,7 @@ def test_models_lists_tasks_and_sizes(capsys):
         assert (listed[name]["tasks"], listed[name]["size_mb"]) == (list(entry.tasks), entry.size_mb)
         assert listed[name]["gated"] == entry.gated
     assert {name for name, row in listed.items() if row["needs"] == ["timm"]} == {"omdet-turbo-tiny", "edgetam"}
+    assert listed["internvl3-2b"]["languages"] == ["en", "zh"]
     assert all(row["needs"] in ([], ["timm"]) for row in listed.values())
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -122,6 +122,7 @@ def _row(entry: ModelEntry, state: str) -> dict[str, Any]:
         "family": entry.family,
         "roles": list(entry.roles),
         "tasks": list(entry.tasks),
+        "languages": list(entry.languages),
         "source": entry.source,
         "licence": entry.licence,
         "gated": entry.gated,

@@ -83,6 +83,14 @@ def test_the_readmes_table_is_the_registry_in_short():
     assert listed == list(registry)
 
 
+def test_languages_are_those_of_the_registry():
+    listed = {row[1]: re.findall(r"`(\w\w)`", row[0]) for row in table("languages beside English")}
+    assert list(listed) == ["Qwen2.5-VL, Qwen3-VL", "InternVL3"]
+    for entry in load_registry().values():
+        row = next((row for row in listed if any(entry.name.startswith(m.lower()) for m in row.split(", "))), "")
+        assert entry.languages == ("en", *listed.get(row, ())), entry.name
+
+
 def test_what_models_need_is_an_extra():
     (extras,) = [
         ast.literal_eval(word.value.values[[key.value for key in word.value.keys].index("models")])
