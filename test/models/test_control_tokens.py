@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from cube_scene import scene
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vlm_perception.describing import DescribeRequest, DescribeTask
 from vlm_perception.models.control_tokens import control_tokens, folded, refuse_control_tokens
 from vlm_perception.models.factory import build_model
 from vlm_perception.models.prompts import clean_phrase, one_line
-from vlm_perception.types import CommandError
+from vlm_perception.pipeline import Pipeline
+from vlm_perception.types import CommandError, Status
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 KINDS = ("florence2", "kosmos-2", "paligemma", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "internvl", "molmo2", "llava")
@@ -196,6 +199,27 @@ def test_words_that_are_special_without_a_mark_are_words():
     known = control_tokens(types.SimpleNamespace(_processor=processor))
     assert set(known.values()) == {"<s>", "<pad>", "</s>", "<unk>", "<image>"}
     refuse_control_tokens("the gripper! sop", known)
+
+
+@pytest.mark.parametrize(
+    ("kind", "token"),
+    [("qwen3_vl", "<|image_pad|>"), ("paligemma", "<image>"), ("internvl", "<IMG_CONTEXT>"), ("molmo2", "<im_patch>")],
+)
+def test_a_question_that_holds_one_is_an_invalid_command(writer_of, kind, token):
+    pipeline = Pipeline(writer_of(kind), None)
+    for question, refused in ((f"what is {token}?", True), ("what is it?", False)):
+        described = pipeline.describe(scene(), DescribeRequest(DescribeTask.ASK, question))
+        for answer in (described, pipeline.answer(scene(), question)):
+            assert (answer.status is Status.INVALID_COMMAND) == refused, answer.message
+            assert (f"'{token}' is a control token" in answer.message) == refused
+
+
+def test_the_point_of_a_number_reaches_the_prompt(writer_of, monkeypatch):
+    model, prompts = writer_of("qwen3_vl"), []
+    encode = model._dialect.encode
+    monkeypatch.setattr(model._dialect, "encode", lambda image, prompt, *rest: prompts.append(prompt) or encode(image, prompt, *rest))
+    Pipeline(model, None).answer(scene(), "the 1.5 l bottle")
+    assert any('"1.5 l bottle"' in prompt for prompt in prompts)
 
 
 def test_empty_words_are_refused(tiny_checkpoints):
