@@ -168,11 +168,13 @@ def test_no_boxes_no_masks(segmenter):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    box=st.tuples(st.floats(-20, 80), st.floats(-20, 60), st.floats(-20, 80), st.floats(-20, 60)),
+    corner=st.tuples(st.floats(-20, 63), st.floats(-20, 47)),
+    inside=st.tuples(st.floats(0.01, 80), st.floats(0.01, 60)),
     seed=st.integers(0, 100),
     flat=st.booleans(),
 )
-def test_any_box_on_any_image_gives_a_mask_near_it(box, seed, flat):
+def test_any_box_on_any_image_gives_a_mask_near_it(corner, inside, seed, flat):
+    box = (*corner, *(max(0.0, start) + size for start, size in zip(corner, inside, strict=True)))
     rng = np.random.default_rng(seed)
     image = np.full((48, 64, 3), 128, np.uint8) if flat else rng.integers(0, 255, (48, 64, 3)).astype(np.uint8)
     depth = None if seed % 3 == 0 else rng.choice([0.0, np.nan, 0.5, 1.0, 2.0], (48, 64)).astype(np.float32)
