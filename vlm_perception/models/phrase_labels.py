@@ -16,7 +16,8 @@ from vlm_perception.models.parsers.base import Parsed, Place, excerpt
 _LOG = logging.getLogger(__name__)
 # Problems of the parsers that cost no place.
 _HARMLESS: Final = re.compile(
-    r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for|dropped .*: it speaks of image"
+    r"mended |dropped (?:a|\d+) repeated|dropped \d+ mask codes|dropped the labels of|no label for"
+    r"|dropped .*: it speaks of image \S+, and there is one$"
 )
 # What a parser says of words without any place.
 _NO_PLACE: Final = re.compile("no coordinates in")
