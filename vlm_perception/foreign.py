@@ -27,6 +27,11 @@ def who_speaks(languages: Collection[str]) -> list[str]:
     return [name for name, entry in load_registry().items() if _speaks(entry.languages, languages)]
 
 
+def may_speak(model: GroundingModel, foreign: ForeignLanguageError) -> bool:
+    """Whether a model declares the language of a text; see :func:`require_language`."""
+    return _speaks(model.capabilities.languages, foreign.languages)
+
+
 def require_language(model: GroundingModel, foreign: ForeignLanguageError) -> None:
     """Check that a model may speak the language of a text.
 
@@ -35,9 +40,9 @@ def require_language(model: GroundingModel, foreign: ForeignLanguageError) -> No
     Raises:
         CommandError: it does not; names its languages, the text's if that is certain, and the models that speak it.
     """
-    spoken = model.capabilities.languages
-    if _speaks(spoken, foreign.languages):
+    if may_speak(model, foreign):
         return
+    spoken = model.capabilities.languages
     able = [name for name in who_speaks(foreign.languages) if name != model.name]
     certain = f", and this is {_names(foreign.languages)}" if len(foreign.languages) == 1 else ""
     others = f"models that speak it: {', '.join(able)}" if able else "no model of the registry speaks it"

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 from vlm_perception import language
-from vlm_perception.foreign import named, require_language, understood
+from vlm_perception.foreign import may_speak, named, require_language, understood
 from vlm_perception.language.captions import parse_claims
 from vlm_perception.models.base import GroundingModel
 from vlm_perception.models.capability import require, require_places
@@ -153,7 +153,8 @@ def _check_claims(model: GroundingModel, text: str) -> None:
         foreign = language.foreign_language(text)
         if foreign is None:
             raise
-        asked = ", or ask for it with the task 'ask'" if model.capabilities.answers else ""
+        asks = model.capabilities.answers and may_speak(model, foreign)
+        asked = ", or ask for it with the task 'ask'" if asks else ""
         raise CommandError(
             f"did not understand {foreign.told}: statements are taken apart in English only, whatever the model; say for "
             f"example 'the bowl is on the plate'{asked}"
