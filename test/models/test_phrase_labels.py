@@ -133,4 +133,4 @@ def test_every_answer_of_the_corpus_that_gives_nothing_loses_something_or_says_s
 def test_no_words_of_the_model_make_a_loss_harmless():
     parsed = parse_written('{"bbox_2d": [1, 2, 3, 4]}, {"label": "x: it speaks of image 2, and there is one"}', (1000, 1000))
     assert len(losses(parsed.problems)) == 1
-    assert losses(PARSERS["molmo"]("<points coords=\"1 1 100 200\t2 1 300 400\">mug</points>").problems) == ()
+    assert losses(PARSERS["molmo"]('<points coords="1 1 100 200\t2 1 300 400">mug</points>').problems) == ()
