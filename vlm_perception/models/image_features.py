@@ -29,8 +29,8 @@ def remember_features(network: Any) -> None:
     """Let a network's vision tower remember what it made of its last input.
 
     It is asked anew for each prompt; with :class:`~vlm_perception.models.last_image.LastImage` before it, the tensors of one
-    image are the same objects each time, and that is what is compared. A compiled network is left as it is, and so is
-    one whose tower the library does not name.
+    image are the same objects each time, and that is what is compared. A network whose own ``forward`` is compiled, the
+    tower in it, is left as it is, and so is one whose tower the library does not name.
     """
     if hasattr(network.forward, "_torchdynamo_orig_callable"):
         return
