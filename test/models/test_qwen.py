@@ -83,6 +83,12 @@ def _pointed(writer_of, monkeypatch):
     return writer_of("qwen3_5").point(image_of(), "handle")
 
 
+def test_a_point_at_something_else_is_no_point_at_the_thing(writer_of, monkeypatch):
+    points = '[{"point_2d": [500, 250], "label": "mug"}, {"point_2d": [100, 250], "label": "plate"}]'
+    answer_with(monkeypatch, writer_of("qwen3_vl"), points)
+    assert [mention.label for mention in writer_of("qwen3_vl").point(image_of(), "mug").mentions] == ["mug"]
+
+
 def test_layers_without_attention_give_no_heatmap(writer_of, tiny_checkpoints):
     assert not writer_of("qwen3_5").capabilities.heatmaps
     with pytest.raises(CommandError, match="cannot give heatmaps; models that can"):

@@ -25,6 +25,7 @@ from vlm_perception.models.dialects.chat import ChatInputs, qwen_inputs
 from vlm_perception.models.loading import Checkpoint
 from vlm_perception.models.parsers.base import Parsed
 from vlm_perception.models.parsers.written import parse_written
+from vlm_perception.models.phrase_labels import without_others
 from vlm_perception.models.prompts import clean_phrase
 from vlm_perception.models.regions import RegionWish
 from vlm_perception.models.runtime import Placement
@@ -120,7 +121,7 @@ class QwenDialect(ChatDialect):
             f'Point to every "{phrase}" in the image. Report the points in JSON format, as a list of '
             '{"point_2d": [x, y], "label": the name}.'
         )
-        return Ask(prompt, self._places, listed=True)
+        return Ask(prompt, lambda text, sizes: without_others(self._places(text, sizes), phrase), listed=True)
 
     def reading(self, image_rgb: RgbImage, phrase: str, placement: Placement) -> Reading | None:
         """The prompt that locates; a token for every 2 x 2 patches."""
