@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vlm_perception.models.options_kinds import (
-    ByPhrase,
+    BY_PHRASE,
+    OPTIONS,
     Choice,
     Flag,
     Kind,
-    Named,
     Number,
     OneOrMore,
     Template,
@@ -110,9 +110,9 @@ class Options:
 
     def named(self, name: str) -> Mapping[str, object]:
         """Names and whatever goes with each; empty by default."""
-        return dict(self.check(name, Named("options")) or {})
+        return dict(self.check(name, OPTIONS) or {})
 
     def by_phrase(self, name: str) -> Mapping[str, float]:
         """Phrases and a number in [0, 1] for each; empty by default."""
-        value = self.check(name, ByPhrase(Number(0.0, 1.0))) or {}
+        value = self.check(name, BY_PHRASE) or {}
         return {phrase: float(number) for phrase, number in value.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Kind(Protocol):
@@ -129,37 +129,34 @@ class OneOrMore:
 
 
 @dataclass(frozen=True)
-class ByPhrase:
-    """A mapping from phrases to values of another kind."""
+class Named:
+    """A mapping from names to values.
 
-    kind: Kind
+    Attributes:
+        of: what the names are.
+        example: one entry, as a user types it.
+        kind: of the values; None: whoever gets them checks them.
+    """
+
+    of: str
+    example: str
+    kind: Kind | None = None
 
     @property
     def words(self) -> str:
         """See :class:`Kind`."""
-        return f"a mapping from phrases to {self.kind.words}, such as {{red mug: 0.4}}"
+        values = "their values" if self.kind is None else self.kind.words
+        return f"a mapping from {self.of} to {values}, such as {{{self.example}}}"
 
     def fits(self, value: object) -> bool:
         """See :class:`Kind`."""
         return isinstance(value, Mapping) and all(
-            Text("").fits(phrase) and self.kind.fits(item) for phrase, item in value.items()
+            Text("").fits(name) and (self.kind is None or self.kind.fits(item)) for name, item in value.items()
         )
 
 
-@dataclass(frozen=True)
-class Named:
-    """A mapping from names to values, which whoever gets them checks; ``of`` says of what."""
-
-    of: str
-
-    @property
-    def words(self) -> str:
-        """See :class:`Kind`."""
-        return f"a mapping from {self.of} to their values, such as {{multimask: false}}"
-
-    def fits(self, value: object) -> bool:
-        """See :class:`Kind`."""
-        return isinstance(value, Mapping) and all(Text("").fits(name) for name in value)
+BY_PHRASE: Final = Named("phrases", "red mug: 0.4", Number(0.0, 1.0))
+OPTIONS: Final = Named("options", "multimask: false")
 
 
 def listed(value: object) -> tuple[object, ...]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from vlm_perception.models.options_kinds import (
-    ByPhrase,
+    BY_PHRASE,
+    OPTIONS,
     Choice,
     Flag,
     FlagOrText,
     Kind,
-    Named,
     Number,
     OneOrMore,
     Template,
@@ -142,7 +142,7 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
     "detection-head": (
         replace(_THRESHOLD, default="0.25 (Grounding DINO), 0.1 (OWL), 0.3 (OmDet-Turbo)"),
         Option(
-            "phrase_thresholds", ByPhrase(_SHARE), "none", "lowest score of single phrases, before `threshold`", boxes=True
+            "phrase_thresholds", BY_PHRASE, "none", "lowest score of single phrases, before `threshold`", boxes=True
         ),
         Option(
             "threshold_file",
@@ -197,7 +197,7 @@ TABLE: Final[Mapping[str, tuple[Option, ...]]] = {
         ),
         Option(
             "proposer_options",
-            Named("options"),
+            OPTIONS,
             "none",
             "those of the segmenter that proposes",
             idle=("proposer", "regions"),
