@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ pytest.importorskip("rclpy")
 from perception_harness import COLOR_NODE, REAL_NODE, NodeProcess, status
 
 from vlm_perception.types import Status
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "fails-at-once"])
@@ -70,6 +73,15 @@ def test_interrupted_again_and_again(start_node, model, again):
         time.sleep(0.002)
     assert node.process.wait(0.1) == 0
     assert "Traceback" not in node.output
+
+
+@pytest.mark.skipif(not SHARED_MEMORY.is_dir(), reason="shared memory is elsewhere on this system")
+def test_ctrl_c_leaves_no_shared_memory_behind(start_node):
+    """Fast DDS's segments are tens of megabytes with images; what a node does not free stays until the machine restarts."""
+    before = set(SHARED_MEMORY.glob("fastrtps_*"))
+    node = start_node(COLOR_NODE, "model:=colors")
+    assert node.interrupt() == 0
+    assert set(SHARED_MEMORY.glob("fastrtps_*")) - before == set()
 
 
 def test_without_autostart_it_waits_to_be_asked(start_node, session_harness):

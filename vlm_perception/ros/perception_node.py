@@ -96,10 +96,10 @@ class PerceptionNode(LifecycleNode):
             self.trigger_configure()
             self.trigger_activate()
 
-    def stop(self) -> None:
-        """End the worker, which may stay inside a model."""
+    def stop(self) -> bool:
+        """End the worker; false when it is still inside a model."""
         self._active = False
-        self._worker.stop(_STOP_S)
+        return self._worker.stop(_STOP_S)
 
     # ----------------------------------------------------------------- lifecycle
 
@@ -383,7 +383,7 @@ def _spin_once(executor: SingleThreadedExecutor, node: PerceptionNode) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until Ctrl-C, which ends the process; returns the exit code where it did not come to run."""
+    """Run the node until Ctrl-C; returns the exit code."""
     leave_signals_to_rclpy()
     rclpy.init(args=args)
     try:
@@ -401,16 +401,18 @@ def main(args: list[str] | None = None) -> int:
     executor.create_task(node.autostart)
     while rclpy.ok():
         _spin_once(executor, node)
-    node.stop()
+    finished = node.stop()
     # Others learn at once that the node is gone, and not when its lease runs out.
     executor.shutdown(timeout_sec=0.5)
     node.destroy_node()
     rclpy.try_shutdown()
-    # Not by the interpreter's own shutdown: that of torch alone takes longer than who pressed Ctrl-C wants to wait, and
-    # a thread that is still inside a model's native code would crash it.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    if not finished:
+        # A thread inside a model's native code would crash the interpreter's own shutdown. That alone frees the shared
+        # memory of DDS, so it is left out only then.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
 
 
 if __name__ == "__main__":
