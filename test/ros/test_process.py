@@ -61,8 +61,9 @@ def test_ctrl_c(start_node, session_harness, when):
     assert "Exception" not in node.output
 
 
-@pytest.mark.parametrize("model", ["colors", "slow:30"])
-@pytest.mark.parametrize("again", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("model", "again"), [("colors", signal.SIGINT), ("colors", signal.SIGTERM), ("slow:30", signal.SIGINT)]
+)
 def test_interrupted_again_and_again(start_node, model, again):
     """An impatient user's second Ctrl-C, or what a launch system sends after one, finds the node anywhere in its end."""
     node = start_node(COLOR_NODE, f"model:={model}")
